@@ -1,0 +1,1 @@
+"""Locuscope: the genome browser for sequence models."""

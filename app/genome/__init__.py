@@ -1,0 +1,1 @@
+"""What is known: loci, reference sequence, genes, measured signals, contacts, the catalogue."""

@@ -1,0 +1,1 @@
+"""What is predicted: requests, jobs, the worker, stored results, scoring."""

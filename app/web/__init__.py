@@ -1,0 +1,1 @@
+"""What is seen: pages, figures, tiles, the REST API, view state and its URL."""

@@ -1,0 +1,1 @@
+"""Pure functions from arrays and metadata to Plotly figures."""

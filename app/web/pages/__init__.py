@@ -1,0 +1,1 @@
+"""Pages of the application, one module a page."""

@@ -1,0 +1,1 @@
+"""The networks: one module a model family, their cards, and the registry."""
