@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import pandas as pd
@@ -30,6 +31,10 @@ MODALITIES = (
     "ELEMENTS",
     "BASE_PROBABILITY",
 )
+
+
+class WeightsError(Exception):
+    """A model cannot be opened; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +105,7 @@ def sdk_metadata(tracks: Sequence[Track]) -> pd.DataFrame:
             "Assay title": [t.assay for t in tracks],
             "ontology_curie": [t.biosample.curie if t.biosample else "" for t in tracks],
             "biosample_name": [t.biosample.name if t.biosample else "" for t in tracks],
-            "transcription_factor": [
-                t.target if t.modality == "CHIP_TF" else "" for t in tracks
-            ],
+            "transcription_factor": [t.target if t.modality == "CHIP_TF" else "" for t in tracks],
             "histone_mark": [t.target if t.modality == "CHIP_HISTONE" else "" for t in tracks],
             "modality": [t.modality for t in tracks],
             "resolution": [t.resolution for t in tracks],
@@ -124,6 +127,11 @@ class WeightsFile:
     name: str
     sha256: str
     source: str = ""
+
+    def __post_init__(self) -> None:
+        path = PurePosixPath(self.name)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"{self.name!r} must be a path below the weights folder")
 
 
 @dataclass(frozen=True)
@@ -147,6 +155,9 @@ class ModelCard:
         precision: Arithmetic used while browsing where the hardware has it.
         package: Python package that carries the weights; empty when they are in a folder.
         summary: One sentence for people who choose a model.
+        directory: The folder of ``card.toml`` and ``tracks.tsv``, in which a family finds the
+            columns of ``tracks.tsv`` that only it reads.
+        tracks_sha256: Hex digest of ``tracks.tsv``.
     """
 
     id: str
@@ -165,6 +176,8 @@ class ModelCard:
     precision: Precision = "fp32"
     package: str = ""
     summary: str = ""
+    directory: Path = field(default=Path(), repr=False, compare=False)
+    tracks_sha256: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if self.input_width <= 2 * self.crop:
@@ -182,6 +195,10 @@ class ModelCard:
 
     @property
     def weights_hash(self) -> str:
-        """One hash over all weights files; part of every job id and cache key."""
+        """One hash over all that decides the numbers; part of every job id and cache key.
+
+        That is the weights files and the track table, which may hold scales and units.
+        """
         lines = sorted(f"{w.name}:{w.sha256}" for w in self.weights)
+        lines.append(f"tracks.tsv:{self.tracks_sha256}")
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
