@@ -1,0 +1,126 @@
+"""Stored results: one array for each window and track, on disk, least recently used out."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diskcache
+import numpy as np
+from numpy.typing import NDArray
+
+from models.card import Precision
+
+#: Before the values: a mark that names this layout, CRC-32 of the values, their number.
+_HEADER = struct.Struct("<4sII")
+_MARK = b"LSR1"
+
+
+@dataclass(frozen=True)
+class WindowKey:
+    """What a stored window depends on; anything that may change its numbers stands here.
+
+    Attributes:
+        model: Id of the model's card.
+        weights_hash: ``ModelCard.weights_hash``.
+        sequence_sha256: Digest of the bases that the network read.
+        precision: Arithmetic that was asked for.
+        code: Version of the code that computed it.
+    """
+
+    model: str
+    weights_hash: str
+    sequence_sha256: str
+    precision: Precision
+    code: str
+
+    def entry(self, track: str) -> str:
+        """Returns the name of the entry that holds one track."""
+        return "|".join(
+            (self.model, self.weights_hash, self.sequence_sha256, self.precision, self.code, track)
+        )
+
+
+class _PlainDisk(diskcache.Disk):  # type: ignore[misc]
+    """Keeps bytes and nothing else: an entry that says it is a pickle is never loaded."""
+
+    def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:  # noqa: ANN401
+        if mode not in (diskcache.core.MODE_RAW, diskcache.core.MODE_BINARY):
+            raise ValueError("not a stored result")
+        return super().fetch(mode, filename, value, read)
+
+
+class ResultStore:
+    """Float32 arrays by window and track; safe for several threads and processes.
+
+    Args:
+        directory: Folder of the cache; made if it is missing.
+        size_limit: Bytes; beyond it what was least recently used goes first.
+    """
+
+    def __init__(self, directory: Path, size_limit: int) -> None:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._cache = diskcache.Cache(
+            str(directory),
+            disk=_PlainDisk,
+            size_limit=size_limit,
+            eviction_policy="least-recently-used",
+            # One window is one transaction of the database only if its arrays are inside it.
+            disk_min_file_size=2**26,
+        )
+
+    def write(self, key: WindowKey, arrays: Mapping[str, NDArray[np.float32]]) -> None:
+        """Stores the tracks of a window, all of them or none.
+
+        Args:
+            key: The window.
+            arrays: One-dimensional values by track id.
+        """
+        with self._cache.transact(retry=True):
+            for track, values in arrays.items():
+                self._cache.set(key.entry(track), _pack(values), retry=True)
+
+    def read(self, key: WindowKey, track: str) -> NDArray[np.float32] | None:
+        """Returns one track of a window, or None if it is not stored.
+
+        A damaged entry counts as missing and is deleted.
+        """
+        name = key.entry(track)
+        try:
+            data = self._cache.get(name, retry=True)
+            return None if data is None else _unpack(data)
+        except ValueError:
+            self._cache.delete(name, retry=True)
+            return None
+
+    def missing(self, key: WindowKey, tracks: Iterable[str]) -> tuple[str, ...]:
+        """Returns those of the tracks that are not stored, in the order given."""
+        return tuple(track for track in tracks if key.entry(track) not in self._cache)
+
+    @property
+    def bytes_used(self) -> int:
+        """Size of the cache on disk."""
+        return int(self._cache.volume())
+
+    def close(self) -> None:
+        """Closes this thread's handle."""
+        self._cache.close()
+
+
+def _pack(values: NDArray[np.float32]) -> bytes:
+    body = np.ascontiguousarray(values, "<f4").tobytes()
+    return _HEADER.pack(_MARK, zlib.crc32(body), values.size) + body
+
+
+def _unpack(data: bytes) -> NDArray[np.float32]:
+    if len(data) < _HEADER.size:
+        raise ValueError("too short")
+    mark, checksum, size = _HEADER.unpack_from(data)
+    body = memoryview(data)[_HEADER.size :]
+    if mark != _MARK or len(body) != 4 * size or zlib.crc32(body) != checksum:
+        raise ValueError("damaged")
+    return np.frombuffer(body, "<f4").astype(np.float32, copy=False)

@@ -1,0 +1,194 @@
+"""The fixed grid of full-width model windows on a reference, and which bins each one gives."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from alphagenome.data.genome import Interval
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from app.genome.reference import Reference
+    from models.card import ModelCard
+
+
+@dataclass(frozen=True)
+class Window:
+    """One input of a model and the bins that are taken from its output.
+
+    All intervals are 0-based half-open. At a true chromosome end ``interval`` and ``output`` may
+    reach beyond it (``interval`` may start below 0).
+
+    Attributes:
+        interval: What the network reads, ``card.input_width`` wide.
+        output: The central part for which the network gives values.
+        use: The part of ``output`` that is shown; the ``use`` of two windows never overlap.
+    """
+
+    interval: Interval
+    output: Interval
+    use: Interval
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Windows on one piece: output ``k`` starts at ``first + k * stride``, the last at ``last``.
+
+    Attributes:
+        first: Start of the first output.
+        last: Start of the last output; congruent to ``first`` modulo the phase.
+        stop: End of the last bin that has a prediction.
+        stride: Distance of two outputs, and their width.
+    """
+
+    first: int
+    last: int
+    stop: int
+    stride: int
+
+    @property
+    def count(self) -> int:
+        return 1 + math.ceil((self.last - self.first) / self.stride)
+
+    def start(self, index: int) -> int:
+        return min(self.first + index * self.stride, self.last)
+
+
+class WindowGrid:
+    """Places the windows of a model on a reference; nothing is enumerated but what is asked for.
+
+    The first window of a piece starts where the piece starts, the following ones lie one output
+    width apart, and the last one is moved back so that it ends with the piece. A window reaches
+    beyond its piece only over a true end of the chromosome (there the flank is N), so that bins
+    nearer than ``card.crop`` to any other edge have no prediction.
+
+    Args:
+        card: The model.
+        reference: The sequence; its ``pieces`` and ``chromosomes`` are read.
+    """
+
+    def __init__(self, card: ModelCard, reference: Reference) -> None:
+        self.card = card
+        self.reference = reference
+        #: Outputs start this many bp apart or a multiple of it, so that bins never shift.
+        self.phase = math.lcm(*(track.resolution for track in card.tracks))
+
+    def parts(self, interval: Interval) -> list[tuple[Interval, Interval]]:
+        """Splits an interval by the pieces that cover it.
+
+        Returns:
+            Pairs (piece, the part of the interval that is read from it), in the order of the
+            genome. The first piece that contains the whole interval serves all of it; otherwise
+            every base belongs to the first of the pieces that cover it.
+        """
+        pieces = [
+            piece
+            for piece in self.reference.pieces
+            if piece.chromosome == interval.chromosome
+            and piece.start < interval.end
+            and interval.start < piece.end
+        ]
+        for piece in pieces:
+            if piece.start <= interval.start and interval.end <= piece.end:
+                return [(piece, interval)]
+        found: list[tuple[Interval, Interval]] = []
+        free = [(interval.start, interval.end)]
+        for piece in pieces:
+            left = []
+            for start, end in free:
+                low, high = max(start, piece.start), min(end, piece.end)
+                if low < high:
+                    found.append((piece, Interval(interval.chromosome, low, high)))
+                    left += [(a, b) for a, b in ((start, low), (high, end)) if a < b]
+                else:
+                    left.append((start, end))
+            free = left
+        return sorted(found, key=lambda pair: pair[1].start)
+
+    def windows(self, interval: Interval) -> list[Window]:
+        """Returns the windows that together give all predicted bins that overlap an interval."""
+        return [w for piece, part in self.parts(interval) for w in self.windows_in(piece, part)]
+
+    def windows_in(self, piece: Interval, part: Interval) -> list[Window]:
+        """Returns the windows of one piece whose ``use`` overlaps a part of it, left to right."""
+        grid = self._grid(piece)
+        if grid is None or part.end <= grid.first or grid.stop <= part.start:
+            return []
+        near = (max(part.start, grid.first) - grid.first) // grid.stride
+        # The last window takes bins from the one before it, so its neighbours are looked at too.
+        low = max(min(near, grid.count - 1) - 1, 0)
+        high = min((part.end - 1 - grid.first) // grid.stride + 2, grid.count)
+        found = (self._window(piece, grid, index) for index in range(low, high))
+        return [w for w in found if w.use.start < part.end and part.start < w.use.end]
+
+    def _grid(self, piece: Interval) -> _Grid | None:
+        """Returns the grid of a piece, or None if no window fits."""
+        width, crop, phase = self.card.output_width, self.card.crop, self.phase
+        starts = piece.start == 0
+        ends = piece.end == self.reference.chromosomes.get(piece.chromosome)
+        first = 0 if starts else piece.start + crop
+        if ends:  # the last bin may hang over the end of the chromosome
+            stop = first + math.ceil((piece.end - first) / phase) * phase
+        else:
+            stop = first + (piece.end - crop - first) // phase * phase
+        last = stop - width
+        if last < first:
+            if not (starts and ends):
+                return None
+            last = first
+        return _Grid(first, last, stop, width)
+
+    def _window(self, piece: Interval, grid: _Grid, index: int) -> Window:
+        width = grid.stride
+        start = grid.start(index)
+        use_start = self._border(grid) if 0 < index == grid.count - 1 else start
+        use_end = start + width
+        if index == grid.count - 2:
+            use_end = self._border(grid)
+        elif index == grid.count - 1:
+            use_end = grid.stop
+        name, crop = piece.chromosome, self.card.crop
+        return Window(
+            interval=Interval(name, start - crop, start + width + crop),
+            output=Interval(name, start, start + width),
+            use=Interval(name, use_start, use_end),
+        )
+
+    def _border(self, grid: _Grid) -> int:
+        """Returns where the last window takes over: each bin is then nearest to its centre."""
+        overlap = grid.start(grid.count - 2) + grid.stride - grid.last
+        return grid.last + overlap // 2 // self.phase * self.phase
+
+
+def sequence(window: Window, reference: Reference) -> str:
+    """Returns the bases that the network reads, with N beyond the ends of the chromosome only.
+
+    Raises:
+        SequenceUnavailableError: The reference does not cover the window.
+    """
+    wanted = window.interval
+    length = reference.chromosomes.get(wanted.chromosome)
+    start = max(wanted.start, 0)
+    end = wanted.end if length is None else min(wanted.end, length)
+    bases = reference.fetch(Interval(wanted.chromosome, start, end))
+    return "N" * (start - wanted.start) + bases + "N" * (wanted.end - end)
+
+
+def padded_bins(window: Window, bases: str, resolution: int) -> NDArray[np.bool_]:
+    """Tells which output bins have no base at all: assembly gaps and what lies beyond the end.
+
+    Args:
+        window: The window.
+        bases: Its sequence, as ``sequence`` returns it.
+        resolution: Bin width in bp.
+
+    Returns:
+        Shape (``window.output.width // resolution``,).
+    """
+    crop = window.output.start - window.interval.start
+    known = np.frombuffer(bases.encode("ascii"), np.uint8) != ord("N")
+    inner = known[crop : crop + window.output.width]
+    return ~inner.reshape(-1, resolution).any(axis=1)
