@@ -173,7 +173,7 @@ def sequence(window: Window, reference: Reference) -> str:
     length = reference.chromosomes.get(wanted.chromosome)
     start = max(wanted.start, 0)
     end = wanted.end if length is None else min(wanted.end, length)
-    bases = reference.fetch(Interval(wanted.chromosome, start, end))
+    bases: str = reference.fetch(Interval(wanted.chromosome, start, end))
     return "N" * (start - wanted.start) + bases + "N" * (wanted.end - end)
 
 
@@ -191,4 +191,5 @@ def padded_bins(window: Window, bases: str, resolution: int) -> NDArray[np.bool_
     crop = window.output.start - window.interval.start
     known = np.frombuffer(bases.encode("ascii"), np.uint8) != ord("N")
     inner = known[crop : crop + window.output.width]
-    return ~inner.reshape(-1, resolution).any(axis=1)
+    padded: NDArray[np.bool_] = ~inner.reshape(-1, resolution).any(axis=1)
+    return padded

