@@ -192,9 +192,9 @@ def _roots(card: ModelCard, weights_dirs: Sequence[Path]) -> list[Path]:
         return [card.directory, *weights_dirs]
     spec = importlib.util.find_spec(card.package) if card.package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
+        source = next((f" Source: {w.source}." for w in card.weights if w.source), "")
         raise WeightsError(
-            f"{card.title} needs the Python package {card.package}, which is not installed. "
-            f"Get it from {card.weights[0].source}."
+            f"{card.title} needs the Python package {card.package}, which is not installed.{source}"
         )
     return [Path(folder) for folder in spec.submodule_search_locations]
 
@@ -214,12 +214,12 @@ def weights_files(card: ModelCard, weights_dirs: Sequence[Path]) -> dict[str, Pa
     roots = _roots(card, weights_dirs)
     files = {}
     for wanted in card.weights:
-        again = f"Get it from {wanted.source}." if wanted.source else ""
+        source = f" Source: {wanted.source}." if wanted.source else ""
         path = next((r / wanted.name for r in roots if (r / wanted.name).is_file()), None)
         if path is None:
             places = ", ".join(str(root) for root in roots)
             raise WeightsError(
-                f"{card.title} needs the file {wanted.name}, which is not in {places}. {again}"
+                f"{card.title} needs the file {wanted.name}, which is not in {places}.{source}"
             )
         try:
             stat = path.stat()
@@ -229,7 +229,7 @@ def weights_files(card: ModelCard, weights_dirs: Sequence[Path]) -> dict[str, Pa
         if digest != wanted.sha256:
             raise WeightsError(
                 f"{path} is not the file that {card.title} needs: its SHA-256 is {digest} "
-                f"and must be {wanted.sha256}. {again}"
+                f"and must be {wanted.sha256}.{source}"
             )
         files[wanted.name] = path
     return files
