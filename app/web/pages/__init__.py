@@ -1,1 +1,81 @@
-"""Pages of the application, one module a page."""
+"""Pages of the application, one module a page, and which path shows which."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dash_mantine_components as dmc
+from dash import Dash, Input, Output, dcc, html
+from dash.development.base_component import Component
+
+from app.web.pages import browse, home, models, status
+from app.web.theme import css_variables
+
+if TYPE_CHECKING:
+    from app.web.api import Services
+
+#: The colour scheme is set before the first paint, so that a dark page never flashes white.
+INDEX = """<!DOCTYPE html>
+<html lang="en">
+<head>
+{%metas%}
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{%title%}</title>
+{%favicon%}
+<style>{{theme}}</style>
+{%css%}
+<script>
+(() => {
+  const asked = new URLSearchParams(location.search).get("theme");
+  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  document.documentElement.dataset.theme = ["light", "dark"].includes(asked) ? asked : system;
+})();
+</script>
+</head>
+<body>
+{%app_entry%}
+<footer hidden>
+{%config%}
+{%scripts%}
+{%renderer%}
+</footer>
+</body>
+</html>"""
+
+
+def _not_found(path: str) -> Component:
+    return html.Div(
+        [html.H1("No such page"), html.P([f"There is nothing at {path[:100]}. ", html.A("Start here", href="/")])],
+        className="document",
+    )
+
+
+def register_pages(app: Dash, services: Services) -> None:
+    """Gives the application its pages.
+
+    Args:
+        app: The application.
+        services: The genomes, models and predictions that pages show.
+    """
+    app.index_string = INDEX.replace("{{theme}}", css_variables())
+    app.title = "Locuscope"
+    app.layout = dmc.MantineProvider(
+        [dcc.Location(id="url", refresh=False), html.Div(id="content")], id="mantine"
+    )
+    browse.register(app)
+
+    # Only the path chooses the page: the query belongs to the page itself, so that going back
+    # one view does not build the page anew.
+    @app.callback(Output("content", "children"), Input("url", "pathname"))
+    def show_page(path: str) -> Component:
+        match path.rstrip("/"):
+            case "":
+                return home.layout(services)
+            case "/browse":
+                return browse.layout(services.catalogue, services.preferred_cards())
+            case "/models":
+                return models.layout(services)
+            case "/status":
+                return status.layout(services)
+            case _:
+                return _not_found(path)

@@ -1,0 +1,58 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+REALDATA ?= ../shared/realdata
+PORT ?= 8050
+WEIGHTS ?=
+GENOME ?=
+DEMO_BUNDLE := .cache/bundles/hg38-windows
+
+# PIP_FLAGS is for people behind a mirror.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_FLAGS)
+
+.PHONY: demo test lint bench clean
+.DEFAULT_GOAL := demo
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Locuscope needs Python 3.11 or later.")'
+	$(PYTHON) -m venv $(VENV)
+
+# torch first and exactly: newer releases bring several GB of CUDA packages. SpliceAI's package is
+# taken for its networks and gene tables alone (its own dependencies would be TensorFlow).
+$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing Locuscope into $(VENV) (a few minutes the first time)"
+	$(PIP) -c constraints.txt torch
+	$(PIP) -c constraints.txt -e .
+	$(PIP) -c constraints.txt --no-deps spliceai
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(PIP) -c constraints.txt -e '.[test]'
+	@touch $@
+
+demo: $(VENV)/installed
+	@set -e; genome="$(GENOME)"; weights="$(WEIGHTS)"; \
+	if [ -z "$$genome" ] && [ -d "$(REALDATA)" ]; then \
+	  $(MAKE) --no-print-directory $(VENV)/installed-test; \
+	  $(BIN)/python -m tests.realdata.hg38_windows $(DEMO_BUNDLE) --realdata $(REALDATA); \
+	  genome=$(DEMO_BUNDLE); weights=$${weights:-$(REALDATA)/weights}; \
+	fi; \
+	if [ -z "$$genome" ]; then \
+	  echo "Which genome? make demo GENOME=path/to/bundle [WEIGHTS=path/to/weights]"; \
+	  echo "A bundle is a folder with a genome.toml; README.md shows the smallest one."; exit 2; \
+	fi; \
+	exec $(BIN)/locuscope serve --genome "$$genome" $${weights:+--weights "$$weights"} --port $(PORT)
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(VENV)/installed-test lint
+	@tests/browser/install_chromium.sh
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf .cache build *.egg-info

@@ -1,0 +1,248 @@
+"""The ``locuscope`` command."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from app.errors import LocuscopeError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class _Group(click.Group):
+    """Turns every error a person can act on into one clear line and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
+        try:
+            return super().invoke(ctx)
+        except LocuscopeError as error:
+            hint = f" Try {error.suggestion}." if error.suggestion else ""
+            click.echo(f"locuscope: {error.message}{hint}", err=True)
+            ctx.exit(2)
+
+
+def _set(name: str, value: object) -> None:
+    """Puts an option where ``Settings`` and every child process read it."""
+    if value not in (None, "", ()):
+        os.environ[f"LOCUSCOPE_{name}"] = str(value)
+
+
+def settings_options(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Adds the named settings as options; they override the environment."""
+    known = {
+        "genomes": click.option(
+            "--genome", "genomes", multiple=True, type=FOLDER, help="Genome bundle; may be repeated."
+        ),
+        "weights": click.option(
+            "--weights", multiple=True, type=FOLDER, help="Folder with model weights; may be repeated."
+        ),
+        "cache_dir": click.option("--cache-dir", type=FOLDER, help="Where results are stored."),
+        "broker_url": click.option("--broker-url", help="redis:// URL of a shared broker."),
+        "host": click.option("--host", help="Address to listen on [127.0.0.1]."),
+        "port": click.option("--port", type=int, help="Port to listen on [8050]."),
+        "device": click.option("--device", help="torch device of the worker, e.g. cuda:0 or cpu."),
+    }
+
+    def decorate(command: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(command)
+        def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+            for name in names:
+                value = kwargs.pop(name)
+                if isinstance(value, tuple):
+                    value = os.pathsep.join(str(path.absolute()) for path in value)
+                _set(name.upper(), value)
+            return command(*args, **kwargs)
+
+        decorated: Callable[P, R] = wrapped
+        for name in reversed(names):
+            decorated = known[name](decorated)
+        return decorated
+
+    return decorate
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="locuscope")
+def main() -> None:
+    """Locuscope, the genome browser for sequence models.
+
+    Not for clinical use.
+    """
+
+
+@main.command()
+@settings_options("genomes", "weights", "cache_dir", "broker_url", "host", "port", "device")
+def serve() -> None:
+    """Start broker, worker and web, and print the address.
+
+    Ctrl-C ends all of it.
+
+    \b
+    Example:
+      locuscope serve --genome bundles/hg38 --weights ~/weights
+    """
+    from app.serve import serve as run
+    from app.settings import settings
+
+    run(settings())
+
+
+@main.command()
+@settings_options("genomes", "weights", "cache_dir", "broker_url", "host", "port")
+def web() -> None:
+    """Serve the page.
+
+    \b
+    Example:
+      locuscope web --genome bundles/hg38 --port 8050
+    """
+    from app.settings import settings
+    from app.web.server import run_web
+
+    run_web(settings())
+
+
+@main.command()
+@settings_options("weights", "cache_dir", "broker_url", "device")
+@click.option("--family", "families", multiple=True, help="Serve only this family; may be repeated.")
+def worker(families: tuple[str, ...]) -> None:
+    """Run models for whoever asks through the broker.
+
+    \b
+    Example:
+      locuscope worker --device cuda:0 --family baskerville
+    """
+    from app.inference.worker import run_worker
+    from app.settings import settings
+
+    run_worker(settings(), families or None)
+
+
+@main.command()
+@settings_options("cache_dir")
+def broker() -> None:
+    """Run the embedded broker on a private socket.
+
+    \b
+    Example:
+      locuscope broker
+    """
+    from app.inference.broker import run_broker
+    from app.settings import settings
+
+    run_broker(settings())
+
+
+@main.command()
+@settings_options("weights")
+def models() -> None:
+    """List the models, and what is missing of each.
+
+    \b
+    Example:
+      locuscope models --weights ~/weights
+    """
+    from app.settings import settings
+    from models import registry
+
+    folders = settings().weights_dirs
+    for card in registry.cards(folders).values():
+        problem = registry.availability(card, folders)
+        click.echo(f"{card.id}\t{problem or 'ready'}")
+        click.echo(
+            f"  {card.title}: {len(card.tracks):,} tracks, reads {card.input_width:,} bp, "
+            f"{card.validation}, {card.licence}"
+        )
+        if card.licence_note:
+            click.echo(f"  {card.licence_note}")
+    for problem in registry.card_problems(folders):
+        click.echo(problem, err=True)
+
+
+@main.command()
+@settings_options("genomes")
+def genomes() -> None:
+    """List the genomes, and what was left out of each.
+
+    \b
+    Example:
+      locuscope genomes --genome bundles/hg38
+    """
+    from app.genome.catalogue import Catalogue
+    from app.settings import settings
+
+    catalogue = Catalogue.load(settings().genome_dirs)
+    for bundle in catalogue.bundles.values():
+        lengths = bundle.reference.chromosomes
+        click.echo(
+            f"{bundle.id}\t{bundle.name}\t{bundle.assembly}\t{len(lengths)} chromosomes in "
+            f"{len(bundle.reference.pieces)} pieces\t{len(bundle.tracks)} measured tracks"
+        )
+        for path, message in bundle.problems:
+            click.echo(f"  left out: {path}: {message}")
+    for problem in catalogue.problems:
+        click.echo(problem, err=True)
+    if not catalogue.bundles:
+        raise click.UsageError("Name a genome bundle with --genome FOLDER.")
+
+
+@main.command()
+@settings_options("genomes", "weights", "device")
+@click.option("--model", required=True, help="Model id, as `locuscope models` lists them.")
+@click.option("--interval", required=True, help="Locus as in the page, e.g. chr22:21,691,454-21,822,524.")
+@click.option("--tracks", default="", help="Track ids or parts of them, separated by commas [all].")
+@click.option("-o", "--out", required=True, type=FILE, help="out.npz, out.tsv or out.bw.")
+def predict(model: str, interval: str, tracks: str, out: Path) -> None:
+    """Predict tracks over an interval and write them to a file.
+
+    The format follows the ending: .npz holds one array a track, .tsv one line a bin, .bw bigWig
+    (several tracks: one file a track).
+
+    \b
+    Example:
+      locuscope predict --genome bundles/hg38 --model baskerville-human74 \\
+        --interval chr22:21,691,454-21,822,524 --tracks DNASE -o dnase.npz
+    """
+    from app.inference.batch import predict_to_file
+    from app.settings import settings
+
+    written = predict_to_file(settings(), model, interval, tracks, out)
+    for path in written:
+        click.echo(path)
+
+
+@main.command()
+@settings_options("genomes", "weights", "device")
+@click.option("--model", default="spliceai", show_default=True, help="Model id.")
+@click.option("--vcf", required=True, type=FILE, help="Variants, plain or bgzipped.")
+@click.option("--distance", default=50, show_default=True, help="bp on either side (at most 4,999).")
+@click.option("--mask", is_flag=True, help="Leave out changes that strengthen annotated or weaken other sites.")
+@click.option("-o", "--out", required=True, type=FILE, help="out.tsv or out.vcf.")
+def score(model: str, vcf: Path, distance: int, mask: bool, out: Path) -> None:  # noqa: FBT001 - a flag
+    """Score the effect of variants on splicing.
+
+    VCF output carries the INFO field SpliceAI in the format of SpliceAI's own tool.
+
+    \b
+    Example:
+      locuscope score --genome bundles/hg38 --vcf in.vcf --distance 50 -o out.vcf
+    """
+    from app.inference.batch import score_to_file
+    from app.settings import settings
+
+    summary = score_to_file(settings(), model, vcf, distance, mask, out)
+    click.echo(summary)
+
+
+if __name__ == "__main__":
+    main()

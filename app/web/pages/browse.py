@@ -1,0 +1,291 @@
+"""`/browse`: the frame of the genome browser; ``assets/`` fills and moves it."""
+
+from __future__ import annotations
+
+import dash_mantine_components as dmc
+from dash import ClientsideFunction, Dash, Input, dcc, html
+
+from app.genome.catalogue import Catalogue
+from models.card import ModelCard
+
+KEYS = (
+    ("← →", "pan; with Shift a whole screen"),
+    ("+ −", "zoom in, zoom out"),
+    ("/ or g", "search a locus, gene or variant"),
+    ("n p", "next gene, previous gene"),
+    ("h", "highlight the selection, or what is in view"),
+    ("u", "undo: one view back"),
+    ("l", "copy the link to this view"),
+    ("d", "light or dark"),
+    ("Esc", "close what is open"),
+    ("?", "this list"),
+)
+
+MOUSE = (
+    ("Drag", "pan"),
+    ("Wheel", "pan; scrolls the rows when they do not fit, then Shift + wheel pans"),
+    ("Ctrl + wheel, pinch", "zoom at the pointer"),
+    ("Double-click", "zoom in; with Shift out"),
+    ("Drag on the ruler", "zoom to the region"),
+    ("Shift + drag", "select a region"),
+    ("Click a badge", "what the agreement means, with its scatter plot"),
+)
+
+
+def _button(action: str, text: str, label: str) -> html.Button:
+    return html.Button(
+        text, className="tool", title=label, **{"data-action": action, "aria-label": label}
+    )
+
+
+def _keys(rows: tuple[tuple[str, str], ...]) -> html.Dl:
+    pairs = [(html.Dt(html.Kbd(keys)), html.Dd(text)) for keys, text in rows]
+    return html.Dl([part for pair in pairs for part in pair], className="keys")
+
+
+def _bar(catalogue: Catalogue) -> html.Header:
+    return html.Header(
+        [
+            _button("toggle-side", "☰", "Show or hide the side panel"),
+            html.A("Locuscope", href="/", className="logo"),
+            dmc.Select(
+                id="genome",
+                data=[{"value": b.id, "label": b.name} for b in catalogue.bundles.values()],
+                w=190,
+                size="xs",
+                allowDeselect=False,
+                **{"aria-label": "Genome"},
+            ),
+            html.Div(
+                [
+                    dmc.TextInput(
+                        id="locus",
+                        size="xs",
+                        placeholder="Locus, gene or variant: chr22:21,691,454-21,822,524, MAPK1",
+                        **{"aria-label": "Locus, gene or variant"},
+                    ),
+                    html.Div(id="suggestions", role="listbox", hidden=True),
+                    html.Div(id="locus-message", className="locus-message", hidden=True),
+                ],
+                className="search",
+            ),
+            html.Div(
+                [
+                    _button("go-left", "‹", "Pan left (←)"),
+                    _button("go-right", "›", "Pan right (→)"),
+                    _button("zoom-out", "−", "Zoom out (-)"),
+                    _button("zoom-in", "+", "Zoom in (+)"),
+                    html.Span(id="view-width", className="view-width"),
+                ],
+                className="tools",
+            ),
+            html.Span("simulated", className="simulated-badge"),
+            html.Nav(
+                [html.A("Models", href="/models"), html.A("Status", href="/status")],
+                className="links",
+            ),
+            html.Div(
+                [
+                    _button("copy-link", "Copy link", "Copy the link to this view (l)"),
+                    _button("toggle-theme", "◐", "Light or dark (d)"),
+                    _button("show-help", "?", "Keys and mouse (?)"),
+                ],
+                className="tools",
+            ),
+        ],
+        className="bar",
+    )
+
+
+def _side(cards: dict[str, ModelCard]) -> html.Aside:
+    return html.Aside(
+        [
+            html.H2("Model"),
+            dmc.Select(
+                id="model",
+                data=[
+                    *({"value": c.id, "label": c.title} for c in cards.values()),
+                    {"value": "", "label": "No model: measurements only"},
+                ],
+                size="xs",
+                allowDeselect=False,
+                **{"aria-label": "Model"},
+            ),
+            html.P(id="validation", className="muted small"),
+            html.P(id="licence-note", className="licence-note"),
+            html.H2("Biosamples"),
+            dmc.MultiSelect(
+                id="biosamples",
+                data=[],
+                searchable=True,
+                size="xs",
+                limit=200,
+                maxDropdownHeight=320,
+                nothingFoundMessage="No biosample with that name, CURIE or synonym",
+                placeholder="Name, CURIE or synonym",
+                hidePickedOptions=False,
+                filter={"function": "filterBiosamples"},
+                **{"aria-label": "Biosamples"},
+            ),
+            html.H2("Predicted and observed"),
+            dmc.SegmentedControl(
+                id="overlay",
+                data=[
+                    {"value": "stacked", "label": "Stacked"},
+                    {"value": "overlay", "label": "Overlay"},
+                    {"value": "mirror", "label": "Mirror"},
+                ],
+                size="xs",
+                fullWidth=True,
+                **{"aria-label": "How predicted and observed share a row"},
+            ),
+            html.H2("Tracks"),
+            dmc.Tree(
+                id="track-tree", data=[], checkboxes=True, checked=[], expanded=[], levelOffset=14
+            ),
+        ],
+        className="side",
+        **{"aria-label": "Model, biosamples and tracks"},
+    )
+
+
+def _centre() -> html.Main:
+    return html.Main(
+        [
+            html.Div(id="notes"),
+            html.Div(
+                [
+                    html.Div(
+                        [
+                            html.Div(id="chromosome", className="gutter-cell"),
+                            html.Div(
+                                [html.Div(id="overview-pieces"), html.Div(id="overview-window")],
+                                id="overview",
+                                title="Click to go there",
+                            ),
+                            html.Div("Position", className="gutter-cell muted"),
+                            html.Div(id="ruler", title="Drag to zoom to a region"),
+                        ],
+                        className="head",
+                    ),
+                    html.Div(
+                        [
+                            html.Div(id="gutter"),
+                            html.Div(
+                                [
+                                    html.Div(
+                                        [html.Div(id="bands"), html.Div(id="figure")], id="world"
+                                    ),
+                                    html.Div(id="row-messages"),
+                                    html.Div(id="selection", hidden=True),
+                                    html.Div(id="crosshair", hidden=True),
+                                ],
+                                id="viewport",
+                                role="img",
+                                **{"aria-label": "Tracks along the genome"},
+                            ),
+                        ],
+                        id="canvas",
+                    ),
+                    html.Div(
+                        [html.Div(className="shimmer") for _ in range(5)],
+                        id="rows-loading",
+                        **{"aria-label": "Loading"},
+                    ),
+                    html.Div(
+                        "No track is chosen. Pick a biosample or check tracks on the left.",
+                        id="no-rows",
+                        hidden=True,
+                    ),
+                    html.Div(id="page-message", hidden=True, role="alert"),
+                ],
+                id="scroller",
+            ),
+        ],
+        className="centre",
+    )
+
+
+def _floating() -> list[html.Div]:
+    return [
+        html.Div(
+            [
+                html.Div(id="selection-text"),
+                html.Div(
+                    [
+                        _button("select-zoom", "Zoom", "Zoom to the selection"),
+                        _button("select-highlight", "Highlight", "Highlight the selection (h)"),
+                        _button("select-copy", "Copy locus", "Copy the selected locus"),
+                        _button("select-close", "×", "Close"),
+                    ],
+                    className="tools",
+                ),
+            ],
+            id="selection-menu",
+            hidden=True,
+        ),
+        html.Div(id="toast", role="status"),
+    ]
+
+
+def _drawer() -> html.Aside:
+    return html.Aside(
+        [
+            html.Header(
+                [
+                    html.H2(id="drawer-title"),
+                    _button("close-drawer", "×", "Close (Esc)"),
+                ]
+            ),
+            html.Div(id="drawer-body"),
+        ],
+        id="drawer",
+        hidden=True,
+    )
+
+
+def _status() -> html.Footer:
+    return html.Footer(
+        [
+            html.Span("connecting", id="worker-state"),
+            html.Span(id="readout"),
+            html.Span("not for clinical use"),
+        ],
+        id="status",
+    )
+
+
+def layout(catalogue: Catalogue, cards: dict[str, ModelCard]) -> html.Div:
+    """Returns the frame of the page for these genomes and models."""
+    return html.Div(
+        [
+            _bar(catalogue),
+            html.Div([_side(cards), _centre(), _drawer()], className="body"),
+            _status(),
+            *_floating(),
+            dmc.Modal(
+                [html.H3("Keys"), _keys(KEYS), html.H3("Mouse"), _keys(MOUSE)],
+                id="help",
+                title="Moving around",
+                size="md",
+            ),
+            dcc.Store(id="sink"),
+        ],
+        className="page",
+    )
+
+
+def register(app: Dash) -> None:
+    """Connects the controls of the panel to the client."""
+    for component, prop, function in (
+        ("genome", "value", "genome"),
+        ("model", "value", "model"),
+        ("biosamples", "value", "biosamples"),
+        ("track-tree", "checked", "tracks"),
+        ("overlay", "value", "overlay"),
+    ):
+        app.clientside_callback(
+            ClientsideFunction("controls", function),
+            Input(component, prop),
+            prevent_initial_call=True,
+        )

@@ -1,0 +1,170 @@
+// What the page asks of the server: views, tiles, progress, agreement, search.
+(() => {
+  "use strict";
+  const TILE = 1024;
+  const MAX_TILES = 4000;
+  const MAX_TILES_A_REQUEST = 8;
+
+  class ServerError extends Error {
+    constructor(status, error) {
+      super(error.message);
+      this.status = status;
+      this.suggestion = error.suggestion;
+    }
+  }
+
+  async function request(path, options) {
+    let response;
+    try {
+      response = await fetch(path, options);
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new ServerError(0, { message: "Locuscope does not answer. It may have been stopped." });
+    }
+    if (!response.ok) {
+      const body = await response.json().catch(() => null);
+      const fallback = { message: `The server answered ${response.status}.` };
+      throw new ServerError(response.status, (body && body.error) || fallback);
+    }
+    return response;
+  }
+
+  const json = async (path, options) => (await request(path, options)).json();
+
+  // The client's one place where 0-based half-open numbers become the 1-based text people read.
+  const number = new Intl.NumberFormat("en-US");
+  const locusText = (chromosome, start, end) => `${chromosome}:${start + 1}-${end}`;
+  const positionText = (chromosome, position) => `${chromosome}:${number.format(position + 1)}`;
+  const intervalText = (chromosome, start, end) =>
+    `${positionText(chromosome, start)}-${number.format(end)}`;
+
+  // Three significant figures, without exponents for the numbers that people meet.
+  function valueText(value) {
+    if (!Number.isFinite(value)) return "no value";
+    const size = Math.abs(value);
+    if (size === 0) return "0";
+    if (size >= 1e6) return value.toExponential(2);
+    if (size >= 1000) return number.format(Math.round(value));
+    if (size < 0.001) return value.toExponential(1);
+    return String(Number(value.toPrecision(3)));
+  }
+
+  function widthText(bp) {
+    if (bp < 1000) return `${number.format(bp)} bp`;
+    if (bp < 1e6) return `${Number((bp / 1e3).toPrecision(3))} kb`;
+    return `${Number((bp / 1e6).toPrecision(3))} Mb`;
+  }
+
+  // Tiles: 1,024 bins of a power-of-two width; at most one bin a pixel.
+  function binWidth(bp, px) {
+    let bin = 1;
+    while (bin < bp / px) bin *= 2;
+    return bin;
+  }
+
+  const cache = new Map();
+  const tileKey = (genome, track, chromosome, bin, index) =>
+    `${genome}|${track}|${chromosome}|${bin}|${index}`;
+
+  function remember(key, tile) {
+    cache.delete(key);
+    cache.set(key, tile);
+    while (cache.size > MAX_TILES) cache.delete(cache.keys().next().value);
+  }
+
+  function parseTiles(buffer) {
+    const length = new DataView(buffer).getUint32(0, true);
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+    let offset = Math.ceil((4 + length) / 4) * 4;
+    const tiles = [];
+    for (const track of header.tracks) {
+      for (let index = header.from; index <= header.to; index += 1) {
+        const planes = [];
+        for (let plane = 0; plane < track.planes; plane += 1) {
+          planes.push(new Float32Array(buffer, offset, TILE));
+          offset += 4 * TILE;
+        }
+        tiles.push({ track: track.id, index, planes, error: track.error || null });
+      }
+    }
+    return { header, tiles };
+  }
+
+  // Fetches what is not held yet of `tracks` over [start, end) and returns the bin width.
+  // `version` names a finished prediction, so that the browser may keep the answer for good.
+  async function loadTiles({ genome, model, chromosome, start, end, bin, tracks, version }, signal) {
+    const first = Math.floor(Math.max(0, start) / (bin * TILE));
+    const last = Math.floor(Math.max(0, end - 1) / (bin * TILE));
+    const missing = new Map();
+    for (const track of tracks) {
+      const need = [];
+      for (let index = first; index <= last; index += 1) {
+        const tile = cache.get(tileKey(genome, track, chromosome, bin, index));
+        if (!tile || tile.partial) need.push(index);
+      }
+      if (need.length) {
+        const span = `${need[0]}-${need[need.length - 1]}`;
+        missing.set(span, [...(missing.get(span) || []), track]);
+      }
+    }
+    await Promise.all(
+      [...missing].flatMap(([span, ids]) => {
+        const [from, to] = span.split("-").map(Number);
+        const parts = [];
+        for (let at = from; at <= to; at += MAX_TILES_A_REQUEST) {
+          parts.push([at, Math.min(to, at + MAX_TILES_A_REQUEST - 1)]);
+        }
+        return parts.map(async ([a, b]) => {
+          const query = new URLSearchParams({ genome, chrom: chromosome, bin, from: a, to: b });
+          query.set("tracks", ids.map(encodeURIComponent).join(","));
+          if (model) query.set("model", model);
+          if (version) query.set("v", version);
+          const response = await request(`/api/v1/tiles?${query}`, { signal });
+          const { header, tiles } = parseTiles(await response.arrayBuffer());
+          for (const tile of tiles) {
+            tile.partial = Boolean(header.partial);
+            remember(tileKey(genome, tile.track, chromosome, bin, tile.index), tile);
+          }
+        });
+      }),
+    );
+  }
+
+  const tileAt = (genome, track, chromosome, bin, index) =>
+    cache.get(tileKey(genome, track, chromosome, bin, index));
+
+  // Value of `track` in the bin that holds a position; NaN where there is none.
+  function valueAt(genome, track, chromosome, bin, position, plane) {
+    const index = Math.floor(position / (bin * TILE));
+    const tile = tileAt(genome, track, chromosome, bin, index);
+    if (!tile) return NaN;
+    const planes = tile.planes;
+    return (planes[plane] || planes[0])[Math.floor(position / bin) - index * TILE];
+  }
+
+  const post = (path, body, signal) =>
+    json(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+      signal,
+    });
+
+  window.locuscope = {
+    TILE,
+    ServerError,
+    json,
+    post,
+    number,
+    locusText,
+    positionText,
+    intervalText,
+    valueText,
+    widthText,
+    binWidth,
+    loadTiles,
+    tileAt,
+    valueAt,
+    forgetTiles: () => cache.clear(),
+  };
+})();

@@ -1,0 +1,140 @@
+// From tiles to the polygons of the one figure. y is in px from the top of the figure.
+(() => {
+  "use strict";
+  const ls = window.locuscope;
+  const PLANE = { mean: 0, min: 1, max: 2 };
+
+  const transforms = {
+    linear: (value) => value,
+    log: (value) => Math.sign(value) * Math.log1p(Math.abs(value)),
+  };
+
+  // Calls visit(binStart, value) for every bin of [start, end), left to right.
+  function eachBin(where, track, plane, start, end, visit) {
+    const { genome, chromosome, bin } = where;
+    const first = Math.floor(Math.max(0, start) / bin);
+    const last = Math.ceil(end / bin);
+    let tile = null;
+    let index = -1;
+    for (let at = first; at < last; at += 1) {
+      const tileIndex = Math.floor(at / ls.TILE);
+      if (tileIndex !== index) {
+        index = tileIndex;
+        tile = ls.tileAt(genome, track, chromosome, bin, index);
+      }
+      if (!tile) {
+        visit(at * bin, NaN);
+        continue;
+      }
+      const values = tile.planes[plane] || tile.planes[0];
+      visit(at * bin, values[at - index * ls.TILE]);
+    }
+  }
+
+  // Highest drawn value of several series over the visible region; 0 where there is none.
+  function highest(where, series, start, end) {
+    let top = 0;
+    for (const one of series) {
+      eachBin(where, one.track, PLANE[one.summary], start, end, (_, value) => {
+        if (Math.abs(value) > top) top = Math.abs(value);
+      });
+    }
+    return top;
+  }
+
+  // One closed polygon a run of bins that have values, for a trace with line.shape "hv":
+  // from the base line up, a step a bin, and back to the base line at the end of the last bin.
+  function polygon(where, series, start, end, top, scale, x, y) {
+    const transform = transforms[scale] || transforms.linear;
+    const px = top > 0 ? series.height / transform(top) : 0;
+    const { base, sign } = series;
+    let open = false;
+    let edge = 0;
+    eachBin(where, series.track, PLANE[series.summary], start, end, (binStart, value) => {
+      if (Number.isNaN(value)) {
+        if (open) {
+          x.push(edge, null);
+          y.push(base, null);
+          open = false;
+        }
+        return;
+      }
+      if (!open) {
+        x.push(binStart);
+        y.push(base);
+        open = true;
+      }
+      const reach = Math.max(-series.height, Math.min(series.height, transform(value) * px));
+      x.push(binStart);
+      y.push(base - sign * reach);
+      edge = binStart + where.bin;
+    });
+    if (open) {
+      x.push(edge, null);
+      y.push(base, null);
+    }
+  }
+
+  // Fills the signal traces of a figure and returns the top of the scale of every row.
+  function fill(figure, where, region, visible, settings) {
+    const byRow = new Map();
+    for (const trace of figure.data) {
+      if (!trace.meta) continue;
+      byRow.set(trace.meta.row, [...(byRow.get(trace.meta.row) || []), trace]);
+    }
+    const tops = new Map();
+    for (const [row, traces] of byRow) {
+      const given = (settings && settings[row]) || {};
+      const shared = traces.flatMap((trace) => trace.meta.series);
+      const top = given.max || highest(where, shared, visible.start, visible.end);
+      tops.set(row, { top, scale: given.scale || "linear" });
+      for (const trace of traces) {
+        trace.x = [];
+        trace.y = [];
+        for (const series of trace.meta.series) {
+          polygon(where, series, region.start, region.end, top, given.scale, trace.x, trace.y);
+        }
+      }
+    }
+    return tops;
+  }
+
+  // Round steps of 1, 2 or 5 times a power of ten, at least `px` apart.
+  function tickStep(bpPerPx, px) {
+    const least = bpPerPx * px;
+    const power = 10 ** Math.floor(Math.log10(Math.max(1, least)));
+    return Math.max(1, [1, 2, 5, 10].map((m) => m * power).find((step) => step >= least));
+  }
+
+  function tickText(position1, step) {
+    if (step >= 1e6) return `${ls.number.format(position1 / 1e6)} Mb`;
+    if (position1 >= 1e6 && step >= 1e3) {
+      return `${(position1 / 1e6).toFixed(Math.max(0, 6 - Math.floor(Math.log10(step))))} Mb`;
+    }
+    if (step >= 1e3) return `${ls.number.format(position1 / 1e3)} kb`;
+    return ls.number.format(position1);
+  }
+
+  // The ruler of a region as SVG text. Tick k stands in the middle of base k (1-based).
+  function ruler(region, bpPerPx, height, chromosomeLength) {
+    const step = tickStep(bpPerPx, 110);
+    const minor = step / (step % 5 === 0 || step === 1 ? 5 : 4);
+    const parts = [];
+    const end = Math.min(region.end, chromosomeLength || Infinity);
+    const x = (position1) => (position1 - 0.5 - region.start) / bpPerPx;
+    const from = Math.max(step, Math.ceil(region.start / step) * step);
+    if (minor >= 1) {
+      for (let p = Math.max(minor, Math.ceil(region.start / minor) * minor); p <= end; p += minor) {
+        parts.push(`<path d="M${x(p).toFixed(1)} ${height - 4}v4"/>`);
+      }
+    }
+    for (let p = from; p <= end; p += step) {
+      const at = x(p).toFixed(1);
+      parts.push(`<path d="M${at} ${height - 8}v8"/>`);
+      parts.push(`<text x="${at}" y="${height - 11}">${tickText(p, step)}</text>`);
+    }
+    return parts.join("");
+  }
+
+  Object.assign(ls, { fill, ruler, PLANE });
+})();

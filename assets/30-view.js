@@ -1,0 +1,420 @@
+// The view: one figure three screens wide that is moved by a CSS transform while it is panned or
+// zoomed, and drawn anew when the movement has come to rest.
+(() => {
+  "use strict";
+  const ls = window.locuscope;
+  const SETTLE_MS = 140;
+  const POLL_MS = 250;
+  const LEAST_BP = 20;
+
+  const $ = (id) => document.getElementById(id);
+  const params = new URLSearchParams();
+  let view = null; // what the server said of the view that is drawn
+  let base = null; // {chromosome, start, end}: the view for which the figure was drawn
+  let region = null; // what the figure covers: base and a screen on either side
+  let visible = null; // {start, end} at this moment, while a hand moves it
+  let where = null; // {genome, chromosome, bin}: which tiles are drawn
+  let progress = null;
+  let agreement = new Map();
+  let loading = null; // AbortController of the load under way
+  let drawn = false;
+  let settleTimer = 0;
+  let pollTimer = 0;
+  let frame = 0;
+  let glide = 0;
+  const listeners = new Map();
+
+  const emit = (name, detail) => (listeners.get(name) || []).forEach((f) => f(detail));
+  const on = (name, f) => listeners.set(name, [...(listeners.get(name) || []), f]);
+  const plotWidth = () => Math.max(200, $("viewport").clientWidth);
+  const dark = () => document.documentElement.dataset.theme === "dark";
+
+  function bounds() {
+    const { chrom_length: length, pieces } = view.locus;
+    if (length) return [0, length];
+    return [Math.min(...pieces.map((p) => p.start)), Math.max(...pieces.map((p) => p.end))];
+  }
+
+  // Whole bases, of at least LEAST_BP, and within the chromosome.
+  function clamp(start, end) {
+    const [low, high] = bounds();
+    const width = Math.min(high - low, Math.max(LEAST_BP, Math.round(end - start)));
+    const left = Math.round(Math.min(high - width, Math.max(low, (start + end - width) / 2)));
+    return { start: left, end: left + width };
+  }
+
+  // ---- Movement -------------------------------------------------------------------------------
+
+  function applyTransform() {
+    frame = 0;
+    if (!base || !drawn) return;
+    const px = plotWidth();
+    const bpPerPx = (visible.end - visible.start) / px;
+    const scale = (base.end - base.start) / (visible.end - visible.start);
+    const shift = (region.start - visible.start) / bpPerPx;
+    const transform = `translate3d(${shift}px,0,0) scale(${scale},1)`;
+    $("world").style.transform = transform;
+    $("ruler-world").style.transform = transform;
+    placeWindow();
+    emit("moved", { chromosome: base.chromosome, ...clamp(visible.start, visible.end) });
+  }
+
+  function moveTo(start, end) {
+    visible = { start, end };
+    if (!frame) frame = requestAnimationFrame(applyTransform);
+  }
+
+  function settleSoon(ms = SETTLE_MS) {
+    clearTimeout(settleTimer);
+    settleTimer = setTimeout(settle, ms);
+  }
+
+  function settle() {
+    clearTimeout(settleTimer);
+    const target = clamp(visible.start, visible.end);
+    if (target.start === base.start && target.end === base.end) {
+      moveTo(target.start, target.end);
+      return;
+    }
+    go({ locus: ls.locusText(base.chromosome, target.start, target.end) });
+  }
+
+  function panBy(bp) {
+    const target = clamp(visible.start + bp, visible.end + bp);
+    moveTo(target.start, target.end);
+  }
+
+  function zoomAt(factor, anchor) {
+    const at = anchor === undefined ? (visible.start + visible.end) / 2 : anchor;
+    const [low, high] = bounds();
+    const width = visible.end - visible.start;
+    const next = Math.min(high - low, Math.max(LEAST_BP, width * factor));
+    const start = at - ((at - visible.start) * next) / width;
+    const left = Math.min(high - next, Math.max(low, start));
+    moveTo(left, left + next);
+  }
+
+  // Buttons and keys glide, so that the eye can follow.
+  function glideTo(start, end) {
+    const target = clamp(start, end);
+    cancelAnimationFrame(glide);
+    if (window.matchMedia("(prefers-reduced-motion: reduce)").matches) {
+      visible = target;
+      settle();
+      return;
+    }
+    const from = { ...visible };
+    const begun = performance.now();
+    const step = (now) => {
+      const t = Math.min(1, (now - begun) / 140);
+      const ease = t * (2 - t);
+      moveTo(
+        from.start + (target.start - from.start) * ease,
+        from.end + (target.end - from.end) * ease,
+      );
+      if (t < 1) glide = requestAnimationFrame(step);
+      else {
+        visible = target;
+        settle();
+      }
+    };
+    glide = requestAnimationFrame(step);
+  }
+
+  const pan = (screens) => {
+    const by = (visible.end - visible.start) * screens;
+    glideTo(visible.start + by, visible.end + by);
+  };
+
+  function zoom(factor, anchor) {
+    const at = anchor === undefined ? (visible.start + visible.end) / 2 : anchor;
+    const width = visible.end - visible.start;
+    const next = Math.max(LEAST_BP, width * factor);
+    const start = at - ((at - visible.start) * next) / width;
+    glideTo(start, start + next);
+  }
+
+  // ---- Loading --------------------------------------------------------------------------------
+
+  const signalTracks = () =>
+    view.rows.flatMap((row) => [...row.predicted, ...row.observed].map((track) => track.id));
+
+  function tileRequest(locus) {
+    const span = locus.end - locus.start;
+    return {
+      genome: view.genome.id,
+      model: view.model ? view.model.id : "",
+      chromosome: locus.chrom || locus.chromosome,
+      start: locus.start - span,
+      end: locus.end + span,
+      bin: ls.binWidth(span, plotWidth()),
+      tracks: signalTracks(),
+      version: progress && progress.complete ? progress.ready : "",
+    };
+  }
+
+  // Changes keys of the link and shows the view that it then names.
+  //   change: {key: value | [values] | null}; history: "push" | "replace" | "keep"
+  async function go(change = {}, history = "push") {
+    const next = new URLSearchParams(params);
+    for (const [key, value] of Object.entries(change)) {
+      next.delete(key);
+      if (Array.isArray(value)) value.forEach((one) => next.append(key, one));
+      else if (value !== null) next.append(key, value);
+    }
+    await show(next, history);
+  }
+
+  async function show(next, history) {
+    if (loading) loading.abort();
+    const mine = new AbortController();
+    loading = mine;
+    clearTimeout(pollTimer);
+    document.body.classList.add("loading");
+    const query = new URLSearchParams(next);
+    query.set("width", plotWidth());
+    query.set("ground", dark() ? "dark" : "light");
+    try {
+      const answer = await ls.json(`/api/v1/view?${query}`, { signal: mine.signal });
+      const sameModel =
+        view && answer.model && view.model && view.model.id === answer.model.id;
+      if (!sameModel) progress = null;
+      view = answer;
+      setParams(view.query, history);
+      emit("view", view);
+      if (!drawn) $("rows-loading").hidden = false;
+      const [state] = await Promise.all([askProgress(mine.signal), fetchTiles(mine.signal)]);
+      if (state && state.ready !== lastReady) await fetchTiles(mine.signal);
+      lastReady = state ? state.ready : "";
+      draw(view.figure);
+      emit("settled", view);
+      askAgreement(mine.signal);
+      pollSoon(mine.signal);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      if (!(error instanceof ls.ServerError)) throw error;
+      emit("failed", error);
+      if (base) moveTo(base.start, base.end);
+    } finally {
+      if (loading === mine) {
+        loading = null;
+        document.body.classList.remove("loading");
+      }
+    }
+  }
+
+  let lastReady = "";
+  const fetchTiles = (signal) => ls.loadTiles(tileRequest(view.locus), signal);
+
+  function setParams(query, history) {
+    [...params.keys()].forEach((key) => params.delete(key));
+    new URLSearchParams(query).forEach((value, key) => params.append(key, value));
+    const url = `${window.location.pathname}?${query}`;
+    if (history === "push" && `?${query}` !== window.location.search) {
+      window.history.pushState(null, "", url);
+    } else if (history !== "keep") {
+      window.history.replaceState(null, "", url);
+    }
+    document.title = `${view.locus.text} \u00b7 Locuscope`;
+  }
+
+  // ---- Prediction -----------------------------------------------------------------------------
+
+  const predicts = () => view.model && view.rows.some((row) => row.predicted.length);
+
+  async function askProgress(signal, retry = false) {
+    if (!predicts()) {
+      progress = null;
+      return null;
+    }
+    try {
+      progress = await ls.post("/api/v1/predict", { query: view.query, retry }, signal);
+    } catch (error) {
+      if (!(error instanceof ls.ServerError)) throw error;
+      progress = { complete: false, ready: "", spans: [], message: error.message, failed: true };
+    }
+    emit("progress", progress);
+    return progress;
+  }
+
+  function pollSoon(signal) {
+    clearTimeout(pollTimer);
+    if (!progress || progress.complete || document.hidden) return;
+    pollTimer = setTimeout(() => poll(signal), progress.failed ? 2000 : POLL_MS);
+  }
+
+  async function poll(signal, retry = false) {
+    try {
+      const before = lastReady;
+      await askProgress(signal, retry);
+      if (progress && progress.ready !== before) {
+        await fetchTiles(signal);
+        lastReady = progress.ready;
+        draw(view.figure);
+        askAgreement(signal);
+      } else {
+        drawStates();
+      }
+      pollSoon(signal);
+    } catch (error) {
+      if (error.name !== "AbortError") throw error;
+    }
+  }
+
+  // ---- Agreement ------------------------------------------------------------------------------
+
+  async function askAgreement(signal) {
+    const pairs = view.rows.filter((row) => row.predicted.length && row.observed.length);
+    if (!pairs.length) {
+      agreement = new Map();
+      emit("agreement", agreement);
+      return;
+    }
+    try {
+      const answer = await ls.json(`/api/v1/agreement?${view.query}`, { signal });
+      agreement = new Map(answer.rows.map((row) => [row.id, row]));
+      emit("agreement", agreement);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      if (!(error instanceof ls.ServerError)) throw error;
+      agreement = new Map();
+      emit("agreement", agreement);
+    }
+  }
+
+  // ---- Drawing --------------------------------------------------------------------------------
+
+  function draw(figure) {
+    const { chrom: chromosome, start, end } = view.locus;
+    const span = end - start;
+    base = { chromosome, start, end };
+    region = { start: start - span, end: end + span };
+    visible = { start, end };
+    where = { genome: view.genome.id, chromosome, bin: ls.binWidth(span, plotWidth()) };
+    const settings = Object.fromEntries(
+      view.rows.map((row) => [row.id, { scale: row.style.scale, max: row.style.ymax }]),
+    );
+    const tops = ls.fill(figure, where, region, base, settings);
+    const px = plotWidth();
+    figure.layout.width = 3 * px;
+    $("world").style.width = `${3 * px}px`;
+    $("world").style.height = `${figure.geometry.height}px`;
+    window.Plotly.react($("figure"), figure.data, figure.layout, { staticPlot: true });
+    drawRuler(px);
+    drawOverview();
+    drawn = true;
+    $("rows-loading").hidden = true;
+    applyTransform();
+    drawStates();
+    emit("drawn", { tops, geometry: figure.geometry, view });
+    if (!window.performance.getEntriesByName("locuscope:first-data").length) {
+      requestAnimationFrame(() => window.performance.mark("locuscope:first-data"));
+    }
+    window.performance.mark("locuscope:data");
+  }
+
+  function drawRuler(px) {
+    const height = $("ruler").clientHeight;
+    const svg = $("ruler-world");
+    svg.setAttribute("width", 3 * px);
+    svg.setAttribute("height", height);
+    const bpPerPx = (base.end - base.start) / px;
+    svg.innerHTML = ls.ruler(region, bpPerPx, height, view.locus.chrom_length);
+  }
+
+  function drawOverview() {
+    const [low, high] = bounds();
+    const percent = (bp) => (100 * (bp - low)) / (high - low);
+    $("overview-pieces").innerHTML = view.locus.pieces
+      .map((p) => {
+        const width = Math.max(0.15, percent(p.end) - percent(p.start));
+        return `<i style="left:${percent(p.start)}%;width:${width}%"></i>`;
+      })
+      .join("");
+    placeWindow();
+  }
+
+  function placeWindow() {
+    const [low, high] = bounds();
+    const box = $("overview-window");
+    box.style.left = `${(100 * (visible.start - low)) / (high - low)}%`;
+    box.style.width = `${(100 * (visible.end - visible.start)) / (high - low)}%`;
+  }
+
+  // Hatching and words where a predicted row has no value yet, or can have none.
+  const SPAN_WORDS = {
+    unavailable: "Needs sequence beyond this piece",
+    padded: "Beyond the sequence, or an assembly gap",
+  };
+
+  function drawStates() {
+    const spans = (progress && progress.spans) || [];
+    const px = plotWidth() / (base.end - base.start);
+    const world = [];
+    for (const row of view.figure.geometry.rows) {
+      const about = view.rows.find((one) => one.id === row.id);
+      const banded = about.predicted.length > 0;
+      if (!banded) continue;
+      const half = about.observed.length && view.mode === "stacked" ? row.height / 2 : row.height;
+      for (const span of spans) {
+        const left = Math.max(span.start, region.start);
+        const right = Math.min(span.end, region.end);
+        if (right <= left) continue;
+        const x = (left - region.start) * px;
+        const title = SPAN_WORDS[span.state] || "";
+        world.push(
+          `<div class="band ${span.state}" title="${title}" style="left:${x}px;top:${row.top}px;` +
+            `width:${(right - left) * px}px;height:${half}px"></div>`,
+        );
+      }
+    }
+    for (const mark of view.highlights || []) {
+      const left = (mark.start - region.start) * px;
+      const width = Math.max(1, (mark.end - mark.start) * px);
+      world.push(`<div class="highlight" style="left:${left}px;width:${width}px"></div>`);
+    }
+    $("bands").innerHTML = world.join("");
+    emit("states", { progress, base });
+  }
+
+  // ---- Public ---------------------------------------------------------------------------------
+
+  function valuesAt(position) {
+    return view.rows.map((row) => ({
+      row,
+      predicted: row.predicted.map((t) => valueOf(t, position, row)),
+      observed: row.observed.map((t) => valueOf(t, position, row)),
+    }));
+  }
+
+  function valueOf(track, position, row) {
+    const plane = ls.PLANE[row.summary];
+    return ls.valueAt(where.genome, track.id, where.chromosome, where.bin, position, plane);
+  }
+
+  Object.assign(ls, {
+    on,
+    go,
+    show,
+    pan,
+    zoom,
+    zoomAt,
+    panBy,
+    glideTo,
+    settle,
+    settleSoon,
+    valuesAt,
+    retry: () => poll(undefined, true),
+    redraw: () => show(new URLSearchParams(params), "replace"),
+    state: () => ({ view, base, region, visible, where, progress, agreement, params, drawn }),
+    positionAt: (clientX) => {
+      const box = $("viewport").getBoundingClientRect();
+      const part = (clientX - box.left) / box.width;
+      return visible.start + part * (visible.end - visible.start);
+    },
+  });
+
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && view && drawn) pollSoon();
+  });
+})();
