@@ -93,6 +93,7 @@ class JobStatus:
         error: What went wrong, as a sentence; empty unless it failed.
         worker: Who computes it; empty unless it is running.
         elapsed: Seconds since the computation began; 0 unless it is running.
+        priority: How urgent it is, see ``Priority``.
     """
 
     state: Literal["queued", "running", "done", "failed", "lost"]
@@ -103,6 +104,7 @@ class JobStatus:
     error: str = ""
     worker: str = ""
     elapsed: float = 0.0
+    priority: int = 0
 
 
 @dataclass(frozen=True)
@@ -375,7 +377,7 @@ class Jobs:
             found = dict(zip(ids, map(_Record.parse, pipeline.execute()), strict=True))
             for id_, record in found.items():
                 if record.send:
-                    self._send(id_, record.family, record.priority)
+                    self._send(id_, record.family, record.status.priority)
             order = self._order({r.family for r in found.values() if r.status.state == "queued"})
             for id_, record in found.items():
                 if record.status.state == "queued" and not record.send and id_ not in order:
@@ -438,7 +440,7 @@ class Jobs:
             return
         if self._resend(keys=[_key("job", id_)], args=[LOST_MS]):
             log.warning("job %s: its message was lost, sending it again", id_[:12])
-            self._send(id_, record.family, record.priority)
+            self._send(id_, record.family, record.status.priority)
 
 
 @dataclass(frozen=True)
@@ -448,7 +450,6 @@ class _Record:
     status: JobStatus
     send: bool = False
     family: str = ""
-    priority: int = 0
     sent_ms: int = 0
     pace: float | None = None
 
@@ -466,10 +467,10 @@ class _Record:
                 error=row[8].decode() if state == "failed" else "",
                 worker=row[9].decode() if running else "",
                 elapsed=int(row[5]) / 1000 if running else 0.0,
+                priority=int(row[3]),
             ),
             send=bool(row[1]),
             family=row[2].decode(),
-            priority=int(row[3]),
             sent_ms=int(row[4]),
             pace=float(row[10]) if row[10] else None,
         )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import struct
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +47,22 @@ class WindowKey:
         return "|".join(
             (self.model, self.weights_hash, self.sequence_sha256, self.precision, self.code, track)
         )
+
+
+@lru_cache
+def code_version(family: str) -> str:
+    """Returns a digest of the code that computes a family's numbers, which is not imported.
+
+    It covers the network, what runs it, and the version of the package for all else.
+    """
+    digest = hashlib.sha256(version("locuscope").encode())
+    spec = importlib.util.find_spec(f"models.{family}")
+    sources = [Path(__file__).with_name("compute.py")]
+    if spec is not None and spec.origin:
+        sources.append(Path(spec.origin))
+    for path in sources:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 class _PlainDisk(diskcache.Disk):  # type: ignore[misc]

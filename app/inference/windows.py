@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 from alphagenome.data.genome import Interval
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from app.genome.reference import Reference
@@ -67,7 +67,7 @@ class WindowGrid:
 
     Args:
         card: The model.
-        reference: The sequence; its ``pieces`` and ``chromosomes`` are read.
+        reference: What sequence there is; its pieces must not overlap.
     """
 
     def __init__(self, card: ModelCard, reference: Reference) -> None:
@@ -77,36 +77,23 @@ class WindowGrid:
         self.phase = math.lcm(*(track.resolution for track in card.tracks))
 
     def parts(self, interval: Interval) -> list[tuple[Interval, Interval]]:
-        """Splits an interval by the pieces that cover it.
+        """Splits an interval by the pieces of the reference that cover it.
 
         Returns:
-            Pairs (piece, the part of the interval that is read from it), in the order of the
-            genome. The first piece that contains the whole interval serves all of it; otherwise
-            every base belongs to the first of the pieces that cover it.
+            Pairs (piece, the part of the interval that lies in it), from left to right.
         """
-        pieces = [
-            piece
-            for piece in self.reference.pieces
-            if piece.chromosome == interval.chromosome
-            and piece.start < interval.end
-            and interval.start < piece.end
+        return [
+            (
+                piece,
+                Interval(
+                    piece.chromosome,
+                    max(piece.start, interval.start),
+                    min(piece.end, interval.end),
+                ),
+            )
+            for piece in self.reference.pieces_on(interval.chromosome)
+            if piece.start < interval.end and interval.start < piece.end
         ]
-        for piece in pieces:
-            if piece.start <= interval.start and interval.end <= piece.end:
-                return [(piece, interval)]
-        found: list[tuple[Interval, Interval]] = []
-        free = [(interval.start, interval.end)]
-        for piece in pieces:
-            left = []
-            for start, end in free:
-                low, high = max(start, piece.start), min(end, piece.end)
-                if low < high:
-                    found.append((piece, Interval(interval.chromosome, low, high)))
-                    left += [(a, b) for a, b in ((start, low), (high, end)) if a < b]
-                else:
-                    left.append((start, end))
-            free = left
-        return sorted(found, key=lambda pair: pair[1].start)
 
     def windows(self, interval: Interval) -> list[Window]:
         """Returns the windows that together give all predicted bins that overlap an interval."""
@@ -124,12 +111,16 @@ class WindowGrid:
         found = (self._window(piece, grid, index) for index in range(low, high))
         return [w for w in found if w.use.start < part.end and part.start < w.use.end]
 
+    def origin(self, piece: Interval) -> int:
+        """Returns where the bins of a piece are counted from."""
+        return 0 if piece.start == 0 else piece.start + self.card.crop
+
     def _grid(self, piece: Interval) -> _Grid | None:
         """Returns the grid of a piece, or None if no window fits."""
         width, crop, phase = self.card.output_width, self.card.crop, self.phase
         starts = piece.start == 0
-        ends = piece.end == self.reference.chromosomes.get(piece.chromosome)
-        first = 0 if starts else piece.start + crop
+        ends = piece.end == self.reference.length(piece.chromosome)
+        first = self.origin(piece)
         if ends:  # the last bin may hang over the end of the chromosome
             stop = first + math.ceil((piece.end - first) / phase) * phase
         else:
@@ -170,26 +161,40 @@ def sequence(window: Window, reference: Reference) -> str:
         SequenceUnavailableError: The reference does not cover the window.
     """
     wanted = window.interval
-    length = reference.chromosomes.get(wanted.chromosome)
+    length = reference.length(wanted.chromosome)
     start = max(wanted.start, 0)
     end = wanted.end if length is None else min(wanted.end, length)
     bases: str = reference.fetch(Interval(wanted.chromosome, start, end))
     return "N" * (start - wanted.start) + bases + "N" * (wanted.end - end)
 
 
-def padded_bins(window: Window, bases: str, resolution: int) -> NDArray[np.bool_]:
-    """Tells which output bins have no base at all: assembly gaps and what lies beyond the end.
+def unknown_runs(bases: str, start: int) -> tuple[tuple[int, int], ...]:
+    """Returns the runs of N in a sequence, as (start, end) on the chromosome.
 
     Args:
-        window: The window.
-        bases: Its sequence, as ``sequence`` returns it.
+        bases: The sequence.
+        start: Where its first base lies.
+    """
+    return tuple((start + run.start(), start + run.end()) for run in re.finditer("N+", bases))
+
+
+def padded_spans(
+    origin: int, resolution: int, runs: Iterable[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Returns where whole bins have no known base: assembly gaps and what lies beyond the end.
+
+    Args:
+        origin: Where some bin starts.
         resolution: Bin width in bp.
+        runs: The runs of N, as ``unknown_runs`` returns them.
 
     Returns:
-        Shape (``window.output.width // resolution``,).
+        Pairs (start, end) that begin and end with a bin; a bin with any known base is in none.
     """
-    crop = window.output.start - window.interval.start
-    known = np.frombuffer(bases.encode("ascii"), np.uint8) != ord("N")
-    inner = known[crop : crop + window.output.width]
-    padded: NDArray[np.bool_] = ~inner.reshape(-1, resolution).any(axis=1)
-    return padded
+    spans = []
+    for low, high in runs:
+        start = origin - (origin - low) // resolution * resolution
+        end = origin + (high - origin) // resolution * resolution
+        if start < end:
+            spans.append((start, end))
+    return spans
