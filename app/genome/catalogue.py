@@ -1,0 +1,210 @@
+"""The genomes that are served: each a bundle of reference, genes and measurements."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from app.errors import BundleError, NotFoundError
+from app.genome.bundle_file import (
+    BundleFile,
+    ContactsTable,
+    TrackTable,
+    bundle_path,
+    read_bundle_file,
+)
+from app.genome.chromosomes import canonical_assembly
+from app.genome.contacts import ContactTrack
+from app.genome.genes import Genes
+from app.genome.reference import Reference
+from app.genome.signals import ObservedTrack
+from models.card import Biosample, Track
+
+
+class Problem(NamedTuple):
+    """Why a file of a bundle was left out."""
+
+    path: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A genome: its sequence, genes and measurements.
+
+    Attributes:
+        id: Stable, used in URLs.
+        name: As people call it.
+        assembly: E.g. ``hg38`` (also where the file says GRCh38).
+        organism: E.g. ``Homo sapiens``; may be empty.
+        simulated: Whether its sequence or measurements are made up.
+        folder: Where ``genome.toml`` lies.
+        reference: The sequence.
+        genes: The annotation; empty where there is none.
+        tracks: Measured signals by track id, in the order of the file.
+        contacts: Contact matrices.
+        problems: Files that were left out, and why.
+    """
+
+    id: str
+    name: str
+    assembly: str
+    organism: str
+    simulated: bool
+    folder: Path
+    reference: Reference
+    genes: Genes
+    tracks: dict[str, ObservedTrack] = field(default_factory=dict, repr=False)
+    contacts: tuple[ContactTrack, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @classmethod
+    def load(cls, folder: Path) -> Bundle:
+        """Opens a bundle; files that are damaged or contradict the reference are left out.
+
+        Raises:
+            BundleError: There is no valid ``genome.toml``, or the reference cannot be used.
+        """
+        folder = folder.absolute()
+        content = read_bundle_file(folder)
+        assembly = canonical_assembly(content.genome.assembly or content.genome.id)
+        reference = Reference(_existing(folder, content.reference.path), assembly)
+        problems: list[Problem] = []
+        return cls(
+            id=content.genome.id,
+            name=content.genome.name,
+            assembly=assembly,
+            organism=content.genome.organism,
+            simulated=content.genome.simulated,
+            folder=folder,
+            reference=reference,
+            genes=_genes(folder, content, reference, problems),
+            tracks=_tracks(folder, content, reference, problems),
+            contacts=_contacts(folder, content, reference, problems),
+            problems=tuple(problems),
+        )
+
+
+class Catalogue:
+    """The bundles that are served.
+
+    Attributes:
+        bundles: By id, in the order in which they were given.
+    """
+
+    def __init__(self, bundles: Iterable[Bundle]) -> None:
+        """Keeps the bundles.
+
+        Raises:
+            BundleError: Two bundles have the same id.
+        """
+        self.bundles: dict[str, Bundle] = {}
+        for bundle in bundles:
+            other = self.bundles.setdefault(bundle.id, bundle)
+            if other is not bundle:
+                raise BundleError(
+                    f"The genomes in {other.folder} and {bundle.folder} have the same id "
+                    f"{bundle.id}. Give one of them another id in its genome.toml."
+                )
+
+    @classmethod
+    def load(cls, folders: Iterable[Path]) -> Catalogue:
+        """Opens the bundles in these folders.
+
+        Raises:
+            BundleError: One of them cannot be opened, or two have the same id.
+        """
+        return cls(Bundle.load(folder) for folder in folders)
+
+    def get(self, genome_id: str) -> Bundle:
+        """Returns the bundle of that id.
+
+        Raises:
+            NotFoundError: There is none; the suggestion is the id that resembles it most.
+        """
+        if genome_id in self.bundles:
+            return self.bundles[genome_id]
+        near = difflib.get_close_matches(genome_id, self.bundles, n=1, cutoff=0.0)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise NotFoundError(f"There is no genome {genome_id[:100]}.{hint}", *near)
+
+
+def _existing(folder: Path, text: str) -> Path:
+    path = bundle_path(folder, text)
+    if not path.is_file():
+        raise BundleError(f"The file {path} does not exist.")
+    return path
+
+
+def _genes(
+    folder: Path, content: BundleFile, reference: Reference, problems: list[Problem]
+) -> Genes:
+    if content.genes is not None:
+        try:
+            path = _existing(folder, content.genes.path)
+            return Genes(reference.names, path, content.genes.resolved_format())
+        except BundleError as error:
+            problems.append(Problem(content.genes.path, error.message))
+    return Genes(reference.names)
+
+
+def _tracks(
+    folder: Path, content: BundleFile, reference: Reference, problems: list[Problem]
+) -> dict[str, ObservedTrack]:
+    tracks: dict[str, ObservedTrack] = {}
+    for table in content.tracks:
+        track = _track(table)
+        if track.id in tracks:
+            message = f"There are two tracks {track.id}; change one's name or dataset."
+            problems.append(Problem(table.path, message))
+            continue
+        try:
+            path = bundle_path(folder, table.path)
+            tracks[track.id] = ObservedTrack.open(track, path, reference, table.predicted)
+        except BundleError as error:
+            problems.append(Problem(table.path, error.message))
+    return tracks
+
+
+def _track(table: TrackTable) -> Track:
+    return Track(
+        id=f"observed/{table.dataset}/{table.name}/{table.strand}",
+        modality=table.modality,
+        name=table.name,
+        strand=table.strand,
+        resolution=table.resolution,
+        unit=table.unit,
+        biosample=_biosample(table),
+        assay=table.assay,
+        target=table.target,
+    )
+
+
+def _contacts(
+    folder: Path, content: BundleFile, reference: Reference, problems: list[Problem]
+) -> tuple[ContactTrack, ...]:
+    contacts = []
+    for table in content.contacts:
+        try:
+            path = bundle_path(folder, table.path)
+            contacts.append(
+                ContactTrack.open(
+                    table.name,
+                    path,
+                    reference,
+                    biosample=_biosample(table),
+                    assay=table.assay,
+                    predicted=table.predicted,
+                )
+            )
+        except BundleError as error:
+            problems.append(Problem(table.path, error.message))
+    return tuple(contacts)
+
+
+def _biosample(table: ContactsTable) -> Biosample | None:
+    name = table.biosample or table.curie
+    return Biosample(name, table.curie, table.synonyms) if name else None

@@ -1,0 +1,211 @@
+"""Measured signals along the genome, read from bigWig files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pybigtools
+from alphagenome.data.genome import Interval
+
+from app.errors import BundleError
+from app.genome.chromosomes import ChromosomeNames
+from app.genome.reference import Reference
+from models.card import Track
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+
+#: Regions up to this width in bp are summarised from every base, wider ones from zoom levels.
+EXACT_WIDTH = 2_000_000
+_BIGWIG_MAGIC = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
+
+
+class Summary(NamedTuple):
+    """A signal in equal bins; float32, NaN where nothing was measured.
+
+    Attributes:
+        mean: Mean over the measured bases of each bin.
+        min: Smallest value in each bin.
+        max: Largest value in each bin.
+    """
+
+    mean: Floats
+    min: Floats
+    max: Floats
+
+
+@dataclass(frozen=True)
+class ObservedTrack:
+    """One bigWig file and what is known about it.
+
+    The file is opened for each read, which takes 15 microseconds and makes reads safe across
+    threads and forks, with no more files open than reads under way.
+
+    Attributes:
+        track: What it is; ``track.resolution`` is the width of its native bins.
+        path: The bigWig file.
+        names: The chromosome names of the file.
+        lengths: Its chromosome lengths in bp.
+        predicted: Id of the predicted track that it belongs to, or None.
+    """
+
+    track: Track
+    path: Path
+    names: ChromosomeNames
+    lengths: dict[str, int]
+    predicted: str | None = None
+
+    @classmethod
+    def open(
+        cls, track: Track, path: Path, reference: Reference, predicted: str | None = None
+    ) -> ObservedTrack:
+        """Checks a bigWig file against the reference.
+
+        Raises:
+            BundleError: It is missing, no bigWig, cut off, or made on another assembly.
+        """
+        _check_complete(path)
+        try:
+            with pybigtools.open(str(path)) as file:
+                lengths = dict(file.chroms())
+        except (OSError, pybigtools.BBIReadError, ValueError) as error:
+            raise BundleError(f"{path.name} is damaged and cannot be read ({error}).") from error
+        reference.check_lengths(lengths, path.name)
+        return cls(track, path, ChromosomeNames(lengths), lengths, predicted)
+
+    def values(self, interval: Interval) -> Floats:
+        """Reads the signal at native resolution.
+
+        Args:
+            interval: 0-based half-open; its width is a multiple of the resolution. It may reach
+                beyond the chromosome.
+
+        Returns:
+            Shape (width / resolution,). Value ``i`` is the mean over the measured bases of
+            ``[start + i * resolution, start + (i + 1) * resolution)``, NaN where there are none.
+
+        Raises:
+            ValueError: The width is no multiple of the resolution.
+            BundleError: The file cannot be read.
+        """
+        bins, rest = divmod(interval.width, self.track.resolution)
+        if rest:
+            raise ValueError(f"{interval} is no multiple of {self.track.resolution} bp wide")
+        if not bins:
+            return np.zeros(0, np.float32)
+        bases = self._bases(interval.chromosome, interval.start, interval.end)
+        return _binned(bases, bins).mean
+
+    def summarise(self, chromosome: str, start: int, end: int, n_bins: int) -> Summary:
+        """Summarises a region in equal bins.
+
+        Bin ``i`` covers ``[start + i * w, start + (i + 1) * w)`` with ``w = (end - start) /
+        n_bins``, which need not be whole: a base that lies across an edge counts for the mean of
+        either bin by the part that lies in it, and for the min and max of both. Up to
+        ``EXACT_WIDTH`` this is exact; beyond it the means come from the file's zoom levels.
+
+        Args:
+            chromosome: Any spelling of its name.
+            start: First base, 0-based; may be negative.
+            end: One past the last base; may lie beyond the chromosome.
+            n_bins: Number of bins.
+
+        Raises:
+            ValueError: The region is empty or there are no bins.
+            BundleError: The file cannot be read.
+        """
+        if end <= start or n_bins < 1:
+            raise ValueError(f"nothing to summarise in [{start}, {end}) with {n_bins} bins")
+        if end - start <= EXACT_WIDTH:
+            return _binned(self._bases(chromosome, start, end), n_bins)
+        return self._from_zoom_levels(chromosome, start, end, n_bins)
+
+    def _bases(self, chromosome: str, start: int, end: int) -> Doubles:
+        """Reads one value a base, NaN where there is none, outside the chromosome too."""
+        bases = np.full(end - start, np.nan)
+        name = self.names.find(chromosome)
+        if name is None:
+            return bases
+        left, right = max(start, 0), min(end, self.lengths[name])
+        if left < right:
+            bases[left - start : right - start] = self._read(name, left, right)
+        return bases
+
+    def _read(self, name: str, start: int, end: int, **how: object) -> Doubles:
+        try:
+            with pybigtools.open(str(self.path)) as file:
+                values: Doubles = file.values(name, start, end, fillna=None, **how)
+        except (OSError, pybigtools.BBIReadError) as error:
+            raise BundleError(f"{self.path.name} cannot be read any more ({error}).") from error
+        return values
+
+    def _from_zoom_levels(self, chromosome: str, start: int, end: int, n_bins: int) -> Summary:
+        result = Summary(*(np.full(n_bins, np.nan, np.float32) for _ in Summary._fields))
+        name = self.names.find(chromosome)
+        if name is None:
+            return result
+        edges = start + (np.arange(n_bins + 1) * ((end - start) / n_bins)).round().astype(np.int64)
+        inside = (edges[:-1] >= 0) & (edges[1:] <= self.lengths[name])
+        whole = np.flatnonzero(inside)
+        if len(whole):
+            part = slice(whole[0], whole[-1] + 1)
+            left, right = int(edges[whole[0]]), int(edges[whole[-1] + 1])
+            for field, values in zip(Summary._fields, result, strict=True):
+                values[part] = self._read(name, left, right, bins=len(whole), summary=field)
+        # The bins in which the chromosome begins and ends are few: they are taken base by base.
+        cut = ~inside & (edges[:-1] < self.lengths[name]) & (edges[1:] > 0)
+        for i in np.flatnonzero(cut):
+            bases = self._bases(chromosome, int(edges[i]), int(edges[i + 1]))
+            for values, value in zip(result, _binned(bases, 1), strict=True):
+                values[i] = value[0]
+        return result
+
+
+def _check_complete(path: Path) -> None:
+    """Raises BundleError unless the file begins and ends as a bigWig does.
+
+    A bigWig ends with the number that it begins with, so that one which was cut off is seen
+    without reading it (UCSC, bbiFile.h).
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+            file.seek(-4, 2)
+            tail = file.read(4)
+    except FileNotFoundError:
+        raise BundleError(f"The file {path.name} does not exist.") from None
+    except OSError as error:
+        raise BundleError(f"{path.name} cannot be read ({error.strerror}).") from error
+    if head not in _BIGWIG_MAGIC:
+        raise BundleError(f"{path.name} is not a bigWig file.")
+    if tail != head:
+        raise BundleError(f"{path.name} is cut off: copy or download it again.")
+
+
+def _binned(bases: Doubles, n_bins: int) -> Summary:
+    """Summarises one value a base in ``n_bins`` equal bins, edges between bases allowed."""
+    measured = np.isfinite(bases)
+    edges = np.arange(n_bins + 1) * (len(bases) / n_bins)
+    edges[-1] = len(bases)
+    first = np.floor(edges[:-1]).astype(np.int64)
+    past = np.minimum(np.ceil(edges[1:]).astype(np.int64), len(bases))
+    # reduceat takes [first, past) from every other pair; the sentinel lets past be the length.
+    pairs = np.stack([first, past], axis=1).ravel()
+    lowest = np.fmin.reduceat(np.append(bases, np.nan), pairs)[::2]
+    highest = np.fmax.reduceat(np.append(bases, np.nan), pairs)[::2]
+    total = np.diff(_integral(np.where(measured, bases, 0.0), edges))
+    width = np.diff(_integral(measured.astype(np.float64), edges))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # Differences of long sums carry rounding; the mean can never leave [min, max].
+        mean = np.clip(total / width, lowest, highest)
+    return Summary(*(a.astype(np.float32) for a in (mean, lowest, highest)))
+
+
+def _integral(values: Doubles, edges: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Returns the integral of a step function (one step a base) from 0 to every edge."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    return np.asarray(np.interp(edges, np.arange(len(sums)), sums))
