@@ -11,6 +11,7 @@ import csv
 import hashlib
 import importlib
 import importlib.util
+import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -93,7 +94,9 @@ def _track(row: dict[str, str]) -> dict[str, Any]:
 
 
 def _check_ids(card: ModelCard) -> None:
-    """Refuses track ids that are not ``model/MODALITY/name/strand`` or occur twice."""
+    """Refuses ids that do not fit into URLs, or tracks' that are not made of their parts."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", card.id):
+        raise ValueError(f"id: {card.id!r} may hold only letters, digits, dots, dashes and _")
     seen = set()
     for track in card.tracks:
         expected = f"{card.id}/{track.modality}/{track.name}/{track.strand}"

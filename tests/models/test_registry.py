@@ -109,6 +109,7 @@ def change_table(text: str):
         (lambda home: (home / "tracks.tsv").unlink(), "tracks.tsv"),
         (change_card('id = "toy"', "id = toy"), "line 2"),
         (change_card('title = "Toy"', ""), "title: Field required"),
+        (change_card('id = "toy"', 'id = "my toy"'), "may hold only letters"),
         (change_card("crop = 256", 'crop = 256\ncolour = "red"'), "unknown fields colour"),
         (change_card("crop = 256", "crop = 900"), "leaves nothing"),
         (change_card("architecture only", "trust me"), "validation: Input should be"),
