@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-import py2bit  # type: ignore[import-not-found]
+import py2bit
 import pyfaidx
 from alphagenome.data.genome import Interval
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-import pybigtools
+import pyBigWig
 from tqdm import tqdm
 
 from app.genome.chromosomes import ASSEMBLY_LENGTHS
@@ -152,19 +152,16 @@ def _gene_table() -> Path:
 
 def _write_bigwig(path: Path, values: np.ndarray, windows: list[tuple[str, int, int, str]]) -> None:
     """Writes one track; ``values`` has shape (windows, bins)."""
-    lengths = {c: n for c, n in ASSEMBLY_LENGTHS["hg38"].items() if c in {w[0] for w in windows}}
+    used = {window[0] for window in windows}
+    lengths = {c: n for c, n in ASSEMBLY_LENGTHS["hg38"].items() if c in used}
     order = list(lengths)
-    by_place = sorted(
-        range(len(windows)), key=lambda i: (order.index(windows[i][0]), windows[i][1])
-    )
-
-    def bins() -> Iterator[tuple[str, int, int, float]]:
-        for i in by_place:
+    with pyBigWig.open(str(path), "w") as file:
+        file.addHeader(list(lengths.items()))
+        for i in sorted(
+            range(len(windows)), key=lambda i: (order.index(windows[i][0]), windows[i][1])
+        ):
             chromosome, start, _, _ = windows[i]
-            for j, value in enumerate(values[i].tolist()):
-                yield chromosome, start + j * BIN, start + (j + 1) * BIN, value
-
-    pybigtools.open(str(path), "w").write(lengths, bins())
+            file.addEntries(chromosome, start, values=values[i].tolist(), span=BIN, step=BIN)
 
 
 def _toml(name: str, pairs: dict[str, object]) -> str:
@@ -180,7 +177,6 @@ def _track_toml(row: dict[str, str]) -> str:
             "modality": row["modality"],
             "name": row["name"],
             "strand": row["strand"],
-            "dataset": "baskerville-human74",
             "resolution": BIN,
             "unit": row["unit"],
             "biosample": row["biosample"],
