@@ -1,0 +1,263 @@
+"""Which rows a view has: predicted tracks, each with what was measured for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from app.genome.catalogue import Bundle
+from app.genome.signals import ObservedTrack
+from models.card import MODALITIES, Biosample, ModelCard, Summary, Track
+
+if TYPE_CHECKING:
+    from app.web.state import ViewState
+
+Scale = Literal["linear", "log", "symlog"]
+T = TypeVar("T")
+
+#: Most rows that one view draws.
+MAX_ROWS = 60
+#: Height in px of a signal row unless the view says otherwise.
+ROW_HEIGHT = 56
+
+#: Colour family of a modality.
+FAMILIES = {
+    "ATAC": "accessibility",
+    "DNASE": "accessibility",
+    "RNA_SEQ": "transcription",
+    "CAGE": "transcription",
+    "PROCAP": "transcription",
+    "CHIP_HISTONE": "histone",
+    "CHIP_TF": "factor binding",
+    "SPLICE_SITES": "splicing",
+    "SPLICE_SITE_USAGE": "splicing",
+    "SPLICE_JUNCTIONS": "splicing",
+    "CONTACT_MAPS": "contacts",
+    "ELEMENTS": "elements",
+    "BASE_PROBABILITY": "base probability",
+}
+
+#: How people write a modality.
+LABELS = {
+    "ATAC": "ATAC",
+    "DNASE": "DNase",
+    "RNA_SEQ": "RNA-seq",
+    "CAGE": "CAGE",
+    "PROCAP": "PRO-cap",
+    "CHIP_HISTONE": "Histone ChIP",
+    "CHIP_TF": "TF ChIP",
+    "SPLICE_SITES": "Splice sites",
+    "SPLICE_SITE_USAGE": "Splice site usage",
+    "SPLICE_JUNCTIONS": "Splice junctions",
+    "CONTACT_MAPS": "Contact map",
+    "ELEMENTS": "Elements",
+    "BASE_PROBABILITY": "Base probability",
+}
+
+
+@dataclass(frozen=True)
+class RowStyle:
+    """How one row is drawn where it differs from the default.
+
+    Attributes:
+        height: Height in px.
+        color: ``#rrggbb``, or None for the colour of the modality.
+        scale: Scale of the value axis.
+        summary: How bins are merged when zoomed out, or None for what the track says.
+        ymax: Upper end of the value axis, or None to fit the data.
+    """
+
+    height: int = ROW_HEIGHT
+    color: str | None = None
+    scale: Scale = "linear"
+    summary: Summary | None = None
+    ymax: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the view: a track or a strand pair, predicted, measured or both.
+
+    Attributes:
+        id: The track id where the row has one track; where a plus and a minus track share the
+            row, their id without the strand.
+        kind: What is drawn.
+        predicted: Predicted tracks, plus strand first; empty where only measured.
+        observed: Measured tracks, plus strand first. Which predicted track each belongs to
+            stands in ``ObservedTrack.predicted``.
+        style: How the row is drawn.
+    """
+
+    id: str
+    predicted: tuple[Track, ...]
+    observed: tuple[ObservedTrack, ...]
+    kind: Literal["signal"] = "signal"
+    style: RowStyle = RowStyle()
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """The tracks that name the row: the predicted ones, else the measured ones."""
+        return self.predicted or tuple(o.track for o in self.observed)
+
+    @property
+    def modality(self) -> str:
+        """One of ``MODALITIES``."""
+        return self.tracks[0].modality
+
+    @property
+    def family(self) -> str:
+        """Colour family of the modality."""
+        return FAMILIES[self.modality]
+
+    @property
+    def biosample(self) -> Biosample | None:
+        """The cell type, or None where the track has none."""
+        return self.tracks[0].biosample
+
+    @property
+    def title(self) -> str:
+        """What the row shows, beside modality and biosample: target, else assay, else name."""
+        track = self.tracks[0]
+        if track.biosample is None:
+            return track.target or track.name
+        return track.target or track.assay or track.name
+
+    @property
+    def strand(self) -> str:
+        """``+``, ``-``, ``.``, or ``+-`` for a pair."""
+        return "".join(t.strand for t in self.tracks)
+
+    @property
+    def unit(self) -> str:
+        """What one number means."""
+        return self.tracks[0].unit
+
+    @property
+    def height(self) -> int:
+        """Height in px."""
+        return self.style.height
+
+    @property
+    def summary(self) -> Summary:
+        """How bins are merged when zoomed out."""
+        return self.style.summary or self.tracks[0].summary
+
+    @property
+    def pairs(self) -> list[tuple[Track, ObservedTrack]]:
+        """Each predicted track that was measured, with its measurement."""
+        measured = {o.predicted: o for o in self.observed}
+        return [(t, measured[t.id]) for t in self.predicted if t.id in measured]
+
+
+def _stem(track: Track) -> str:
+    return track.id.rpartition("/")[0]
+
+
+def _by_strand(items: Sequence[T], track: Callable[[T], Track]) -> list[tuple[T, ...]]:
+    """Joins a plus and a minus track of one name into a pair; every other track stays alone."""
+    groups: dict[tuple[str, str, int], list[T]] = {}
+    for item in items:
+        t = track(item)
+        groups.setdefault((_stem(t), t.modality, t.resolution), []).append(item)
+    joined: list[tuple[T, ...]] = []
+    for group in groups.values():
+        if sorted(track(item).strand for item in group) == ["+", "-"]:
+            joined.append(tuple(sorted(group, key=lambda item: track(item).strand)))
+        else:
+            joined.extend((item,) for item in group)
+    return joined
+
+
+def _row(predicted: tuple[Track, ...], observed: tuple[ObservedTrack, ...]) -> Row:
+    tracks = predicted or tuple(o.track for o in observed)
+    return Row(tracks[0].id if len(tracks) == 1 else _stem(tracks[0]), predicted, observed)
+
+
+def all_rows(bundle: Bundle, card: ModelCard | None) -> list[Row]:
+    """Returns every row that a genome and a model offer, in the order of ``MODALITIES``.
+
+    A measurement that belongs to none of the model's tracks, or to one that another measurement
+    already stands for, has a row of its own.
+    """
+    tracks = card.tracks if card else ()
+    ids = {t.id for t in tracks}
+    measured: dict[str, ObservedTrack] = {}
+    alone: list[ObservedTrack] = []
+    for observed in bundle.tracks.values():
+        if observed.predicted in ids and observed.predicted not in measured:
+            measured[observed.predicted] = observed
+        else:
+            alone.append(observed)
+    rows = [
+        _row(group, tuple(measured[t.id] for t in group if t.id in measured))
+        for group in _by_strand(tracks, lambda t: t)
+    ]
+    rows += [_row((), group) for group in _by_strand(alone, lambda o: o.track)]
+    return sorted(rows, key=lambda row: MODALITIES.index(row.modality))
+
+
+def rows(state: ViewState, bundle: Bundle, card: ModelCard | None) -> tuple[list[Row], str | None]:
+    """Returns the rows that a view draws, and a sentence where that is not all it asks for.
+
+    Without a choice of tracks these are the rows of the chosen biosamples and those that belong
+    to no biosample.
+    """
+    known = {row.id: row for row in all_rows(bundle, card)}
+    if state.tracks:
+        chosen = [known[row_id] for row_id in state.tracks if row_id in known]
+    else:
+        chosen = [
+            row
+            for row in known.values()
+            if row.biosample is None or row.biosample.key in state.biosamples
+        ]
+    chosen = [row for row in chosen if row.id not in state.hidden]
+    styles = dict(state.styles)
+    drawn = [replace(row, style=styles.get(row.id, row.style)) for row in chosen[:MAX_ROWS]]
+    if len(chosen) > MAX_ROWS:
+        return drawn, f"Shown are the first {MAX_ROWS} of {len(chosen):,} tracks."
+    return drawn, None
+
+
+def track_groups(bundle: Bundle, card: ModelCard | None) -> dict[str, list[Row]]:
+    """Returns every row by modality, in the order of ``MODALITIES``."""
+    groups: dict[str, list[Row]] = {}
+    for row in all_rows(bundle, card):
+        groups.setdefault(row.modality, []).append(row)
+    return groups
+
+
+@dataclass(frozen=True)
+class BiosampleCount:
+    """A biosample that can be chosen, and how many rows it has.
+
+    Attributes:
+        biosample: The biosample.
+        predicted: Rows that the model predicts.
+        observed: Rows with a measurement.
+        both: Rows that are predicted and measured.
+    """
+
+    biosample: Biosample
+    predicted: int
+    observed: int
+    both: int
+
+
+def biosamples(bundle: Bundle, card: ModelCard | None) -> list[BiosampleCount]:
+    """Returns the biosamples of a genome and a model, the predicted and measured ones first."""
+    by_key: dict[str, list[Row]] = {}
+    for row in all_rows(bundle, card):
+        if row.biosample is not None:
+            by_key.setdefault(row.biosample.key, []).append(row)
+    counts = [
+        BiosampleCount(
+            next(row.biosample for row in group if row.biosample is not None),
+            sum(bool(row.predicted) for row in group),
+            sum(bool(row.observed) for row in group),
+            sum(bool(row.predicted and row.observed) for row in group),
+        )
+        for group in by_key.values()
+    ]
+    return sorted(counts, key=lambda c: c.both == 0)

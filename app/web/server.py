@@ -1,0 +1,180 @@
+"""The web application: one Flask server that carries the API and the Dash pages."""
+
+from __future__ import annotations
+
+import html
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dash
+import flask
+from flask import Flask, Response, request
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.http.errors import LimitRequestLine  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from app.errors import LocuscopeError
+from app.genome.catalogue import Catalogue
+from app.inference.jobs import Jobs
+from app.inference.predictions import Predictions
+from app.inference.store import ResultStore
+from app.settings import Settings
+from app.web.api import Services, api
+from app.web.pages import register_pages
+from models import registry
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+log = logging.getLogger("locuscope.web")
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+#: Largest body of a request in bytes.
+MAX_BODY = 2**20
+#: Longest request line in bytes, the most that gunicorn allows.
+MAX_REQUEST_LINE = 8190
+METHODS = ("GET", "HEAD", "POST")
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "SAMEORIGIN",
+}
+
+
+def make_services(settings: Settings) -> Services:
+    """Opens genomes, cards and stored results; nothing here loads a model.
+
+    Raises:
+        BundleError: A genome bundle cannot be used.
+    """
+    jobs = Jobs(settings)
+    store = ResultStore(settings.cache_dir / "results", settings.cache_bytes)
+    return Services(
+        settings=settings,
+        catalogue=Catalogue.load(settings.genome_dirs),
+        cards=registry.cards(settings.weights_dirs),
+        jobs=jobs,
+        store=store,
+        predictions=Predictions(settings, jobs, store),
+    )
+
+
+def create_app(settings: Settings) -> dash.Dash:
+    """Makes the application of this process.
+
+    Raises:
+        BundleError: A genome bundle cannot be used.
+    """
+    services = make_services(settings)
+    server = Flask("locuscope", static_folder=None)
+    server.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    server.extensions["locuscope"] = services
+    server.before_request(_check_method)
+    server.after_request(_add_headers)
+    server.register_error_handler(Exception, _show_error)
+    server.add_url_rule("/health", "health", _alive)
+    server.register_blueprint(api)
+    app = dash.Dash(
+        "locuscope",
+        server=server,  # type: ignore[arg-type]
+        assets_folder=str(ASSETS),
+        update_title="",
+        add_log_handler=False,
+        suppress_callback_exceptions=True,
+        enable_mcp=False,
+    )
+    register_pages(app, services)
+    return app
+
+
+def _alive() -> Response:
+    """Says that this process answers; ``/api/v1/health`` also looks at broker and workers."""
+    return Response("OK", mimetype="text/plain")
+
+
+def _check_method() -> None:
+    if request.method not in METHODS:
+        raise MethodNotAllowed(METHODS)
+
+
+def _add_headers(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _show_error(error: Exception) -> ResponseReturnValue:
+    """Turns whatever goes wrong outside the API into a page that can be read."""
+    if isinstance(error, LocuscopeError):
+        return error_page(error.message), error.status
+    if isinstance(error, HTTPException):
+        text = error.description or "This address cannot be shown."
+        return error_page(text), error.code or 500
+    log.exception("%s %s failed", request.method, request.path, exc_info=error)
+    return error_page("Locuscope failed on this request. The log of the server says why."), 500
+
+
+def error_page(message: str) -> str:
+    """Returns a small page that says what went wrong and leads back."""
+    return (
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Locuscope</title></head>'
+        '<body style="font: 15px system-ui, sans-serif; margin: 3em">'
+        f'<p>{html.escape(message)}</p><p><a href="/">Start here</a></p></body></html>'
+    )
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's threaded worker, with a sentence for people whose link is too long."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ANN401
+        if not isinstance(exc, LimitRequestLine):
+            super().handle_error(req, client, addr, exc)
+            return
+        page = error_page(
+            f"This link is longer than the {MAX_REQUEST_LINE:,} characters that can be read. "
+            "Open the page without it and choose the view there."
+        ).encode()
+        client.sendall(
+            b"HTTP/1.1 414 URI Too Long\r\nConnection: close\r\n"
+            b"Content-Type: text/html; charset=utf-8\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(page), page)
+        )
+
+
+class _Application(BaseApplication):  # type: ignore[misc]
+    """gunicorn, set up from here rather than from a command line."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        options = {
+            "bind": f"{self.settings.host}:{self.settings.port}",
+            "workers": 1,
+            "threads": 8,
+            "worker_class": _Worker,
+            "limit_request_line": MAX_REQUEST_LINE,
+            "control_socket_disable": True,
+            "graceful_timeout": 5,
+            "timeout": 120,
+            "keepalive": 30,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> flask.Flask:
+        server: flask.Flask = create_app(self.settings).server
+        return server
+
+
+def run_web(settings: Settings) -> None:
+    """Serves the pages and the API until SIGTERM or SIGINT.
+
+    Raises:
+        BundleError: A genome bundle cannot be used.
+    """
+    Catalogue.load(settings.genome_dirs)  # a bad bundle ends here, with a sentence, not in a child
+    _Application(settings).run()

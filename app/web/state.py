@@ -1,0 +1,362 @@
+"""The whole view as one value, and its form as a link."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Literal, TypeVar, get_args
+from urllib.parse import parse_qsl, quote, urlencode
+
+from alphagenome.data.genome import Interval, Variant
+
+from app.errors import BadInputError, LocuscopeError, NotFoundError
+from app.genome.catalogue import Bundle, Catalogue
+from app.genome.locus import Locus, format_interval, format_variant, parse_locus
+from app.web.rows import RowStyle, Scale, all_rows, biosamples
+from models.card import ModelCard, Summary
+
+Mode = Literal["stacked", "overlay", "mirror"]
+Theme = Literal["auto", "light", "dark"]
+Autoscale = Literal["group", "each"]
+T = TypeVar("T")
+
+#: Version of the link format. A link without a version has this one.
+VERSION = 1
+#: Longest query that is read, in characters.
+MAX_QUERY = 8_000
+#: Width in bp of the first view where no model says how much it reads.
+DEFAULT_WIDTH = 131_072
+ROW_HEIGHTS = range(20, 401)
+
+
+@dataclass(frozen=True)
+class Highlight:
+    """A marked region, with what a person wrote about it."""
+
+    interval: Interval
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ViewState:
+    """What is seen, all of it.
+
+    Attributes:
+        genome: Bundle id.
+        locus: What is in view, 0-based half-open.
+        model: Model id; empty where only measurements are shown.
+        biosamples: Keys of the chosen biosamples (``Biosample.key``).
+        tracks: Ids of the chosen rows in display order; empty for the rows of the biosamples.
+        hidden: Ids of rows left out.
+        styles: Row id and style, for each row that does not have the default style.
+        mode: How predicted and observed share a row.
+        variant: The variant in focus.
+        highlights: Marked regions.
+        theme: Colours of the page.
+        autoscale: ``group``: predicted and observed share a y range; ``each``: one each.
+    """
+
+    genome: str
+    locus: Interval
+    model: str = ""
+    biosamples: tuple[str, ...] = ()
+    tracks: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    styles: tuple[tuple[str, RowStyle], ...] = ()
+    mode: Mode = "stacked"
+    variant: Variant | None = None
+    highlights: tuple[Highlight, ...] = ()
+    theme: Theme = "auto"
+    autoscale: Autoscale = "group"
+    version: int = VERSION
+
+    def to_query(self) -> str:
+        """Returns the view as the query of a link: canonical, without what is default.
+
+        Lists are repeated keys. Coordinates are those that people read, 1-based inclusive.
+        """
+        pairs = [
+            ("genome", self.genome),
+            ("locus", _locus_text(self.locus)),
+            ("model", self.model),
+            *[("biosample", key) for key in self.biosamples or ("",)],
+            *[("track", row_id) for row_id in self.tracks],
+            *[("hide", row_id) for row_id in self.hidden],
+            *[("style", _style_text(row_id, style)) for row_id, style in self.styles],
+        ]
+        if self.variant is not None:
+            pairs.append(("variant", variant_text(self.variant)))
+        for h in self.highlights:
+            pairs.append(("highlight", _locus_text(h.interval) + (f";{h.note}" if h.note else "")))
+        for name, default in (("mode", "stacked"), ("theme", "auto"), ("autoscale", "group")):
+            if getattr(self, name) != default:
+                pairs.append((name, getattr(self, name)))
+        return urlencode(pairs, quote_via=quote, safe="/:;,@~")
+
+
+def _locus_text(interval: Interval) -> str:
+    return format_interval(interval).replace(",", "")
+
+
+def variant_text(variant: Variant) -> str:
+    """Returns a variant as ``chr22:21700001:A>G``, which the locus box reads."""
+    return format_variant(variant).replace(",", "").replace(" ", ":")
+
+
+_STYLE_PARTS: dict[str, Callable[[str], object]] = {
+    "height": int,
+    "color": lambda text: f"#{text}",
+    "scale": str,
+    "summary": str,
+    "ymax": float,
+}
+_STYLE = re.compile(rf"(.*?)((?:;(?:{'|'.join(_STYLE_PARTS)})=[^;]*)*)", re.DOTALL)
+
+
+def _style_text(row_id: str, style: RowStyle) -> str:
+    default = RowStyle()
+    parts = [row_id]
+    for field in fields(RowStyle):
+        value = getattr(style, field.name)
+        if value != getattr(default, field.name):
+            parts.append(f"{field.name}={str(value).removeprefix('#')}")
+    return ";".join(parts)
+
+
+def _style(text: str) -> tuple[str, RowStyle]:
+    """Reads ``row id;height=96;color=0072b2;scale=log;summary=max;ymax=40``."""
+    match = _STYLE.fullmatch(text)
+    if match is None:
+        raise BadInputError(f"The row style “{_short(text)}” cannot be read.")
+    values = {}
+    for part in match[2].split(";")[1:]:
+        name, _, value = part.partition("=")
+        try:
+            values[name] = _STYLE_PARTS[name](value)
+        except ValueError:
+            raise BadInputError(f"The row style “{_short(part)}” is not a number.") from None
+    style = RowStyle(**values)  # type: ignore[arg-type]  # checked in the next lines
+    if style.height not in ROW_HEIGHTS:
+        raise BadInputError(
+            f"A row is {ROW_HEIGHTS.start} to {ROW_HEIGHTS.stop - 1} px high, not {style.height}."
+        )
+    if style.color is not None and not re.fullmatch("#[0-9a-fA-F]{6}", style.color):
+        raise BadInputError("A row colour is six hexadecimal digits, for example 0072b2.")
+    if style.ymax is not None and not 0 < style.ymax < float("inf"):
+        raise BadInputError("The upper end of a value axis is a number above 0.")
+    if style.scale not in get_args(Scale):
+        raise BadInputError(f"A value axis is {_one_of(get_args(Scale))}.")
+    if style.summary not in (None, *get_args(Summary)):
+        raise BadInputError(f"Bins are merged by {_one_of(get_args(Summary))}.")
+    return match[1], style
+
+
+def _one_of(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _sentence(error: LocuscopeError) -> str:
+    if error.suggestion and error.suggestion not in error.message:
+        return f"{error.message} Try {error.suggestion}."
+    return error.message
+
+
+def _nearest(text: str, known: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(text, list(known), 1, 0.5)), None)
+
+
+class _Reader:
+    """Reads one query key by key; what cannot be read becomes a notice."""
+
+    def __init__(self, query: str) -> None:
+        self.notices: list[str] = []
+        self.values: dict[str, list[str]] = {}
+        if len(query) > MAX_QUERY:
+            self.notices.append(
+                f"This link is {len(query):,} characters long, more than the {MAX_QUERY:,} that "
+                "can be read. The default view is shown."
+            )
+            return
+        for key, value in parse_qsl(query.lstrip("?"), keep_blank_values=True):
+            self.values.setdefault(key, []).append(value)
+
+    def take(self, key: str) -> str:
+        return self.values.pop(key, [""])[-1]
+
+    def take_all(self, key: str, read: Callable[[str], T]) -> tuple[T, ...]:
+        """Reads each value of a key once, in order; blanks are left out."""
+        result: list[T] = []
+        for text in dict.fromkeys(self.values.pop(key, ())):
+            value = self.attempt(read, text) if text else None
+            if value is not None and value not in result:
+                result.append(value)
+        return tuple(result)
+
+    def attempt(self, read: Callable[[str], T], text: str) -> T | None:
+        try:
+            return read(text)
+        except LocuscopeError as error:
+            self.notices.append(_sentence(error))
+            return None
+
+    def take_choice(self, key: str, words: Sequence[str]) -> str:
+        """Reads one of ``words``, of which the first is the default."""
+        text = self.take(key)
+        if text and text not in words:
+            self.notices.append(f"“{_short(text)}” is no {key}; it is {_one_of(words)}.")
+        return text if text in words else words[0]
+
+    def finish(self) -> list[str]:
+        version = self.take("v")
+        if version.isdecimal() and int(version) > VERSION:
+            self.notices.insert(
+                0, "This link comes from a later version. What is unknown here is left out."
+            )
+        if self.values:
+            names = ", ".join(f"“{_short(key)}”" for key in list(self.values)[:5])
+            self.notices.append(f"Unknown in this link and left out: {names}.")
+        return self.notices
+
+
+def _known(kind: str, text: str, known: Mapping[str, T] | Sequence[str]) -> str:
+    """Returns ``text`` if it is known; a ``+`` that a mail programme made a blank is put back."""
+    for candidate in (text, text.replace(" ", "+")):
+        if candidate in known:
+            return candidate
+    raise NotFoundError(f"There is no {kind} “{_short(text)}” here.", _nearest(text, known))
+
+
+def default_card(bundle: Bundle, cards: Mapping[str, ModelCard]) -> ModelCard | None:
+    """Returns the first model meant for this assembly, or the first of all if there is none."""
+    suited = [card for card in cards.values() if bundle.assembly in card.genomes]
+    return next(iter(suited or cards.values()), None)
+
+
+def default_locus(bundle: Bundle, card: ModelCard | None) -> Interval:
+    """Returns the middle of the first piece, as wide as the model reads."""
+    piece = bundle.reference.pieces[0]
+    width = min(card.input_width if card else DEFAULT_WIDTH, piece.width)
+    start = piece.start + (piece.width - width) // 2
+    return Interval(piece.chromosome, start, start + width)
+
+
+def from_query(
+    query: str, catalogue: Catalogue, cards: Mapping[str, ModelCard]
+) -> tuple[ViewState, list[str]]:
+    """Reads a link; whatever it holds, the result is a view that can be shown.
+
+    Args:
+        query: Percent-encoded query of the link, with or without ``?``.
+        catalogue: The genomes that are served; at least one.
+        cards: The models by id, in order of preference.
+
+    Returns:
+        The view, and one sentence for each thing that could not be read.
+
+    Raises:
+        NotFoundError: No genome is served at all.
+    """
+    if not catalogue.bundles:
+        raise NotFoundError("No genome is loaded. Start with: locuscope serve --genome FOLDER")
+    reader = _Reader(query)
+    bundle = _read_genome(reader, catalogue)
+    card = _read_model(reader, bundle, cards)
+    locus = _read_locus(reader, bundle, card)
+    variant_text = reader.take("variant")
+    variant = reader.attempt(lambda t: _variant(t, bundle), variant_text) if variant_text else None
+    state = ViewState(
+        genome=bundle.id,
+        locus=locus.interval,
+        model=card.id if card else "",
+        biosamples=_read_biosamples(reader, bundle, card),
+        variant=variant or locus.variant,
+        highlights=reader.take_all("highlight", lambda text: _highlight(text, bundle)),
+        mode=reader.take_choice("mode", get_args(Mode)),  # type: ignore[arg-type]
+        theme=reader.take_choice("theme", get_args(Theme)),  # type: ignore[arg-type]
+        autoscale=reader.take_choice("autoscale", get_args(Autoscale)),  # type: ignore[arg-type]
+        **_read_rows(reader, bundle, card),  # type: ignore[arg-type]
+    )
+    return state, reader.finish()
+
+
+def _read_genome(reader: _Reader, catalogue: Catalogue) -> Bundle:
+    text = reader.take("genome")
+    known = reader.attempt(lambda t: _known("genome", t, catalogue.bundles), text) if text else None
+    return catalogue.bundles[known or next(iter(catalogue.bundles))]
+
+
+def _read_model(
+    reader: _Reader, bundle: Bundle, cards: Mapping[str, ModelCard]
+) -> ModelCard | None:
+    if reader.values.get("model") == [""]:
+        reader.take("model")
+        return None
+    text = reader.take("model")
+    known = reader.attempt(lambda t: _known("model", t, cards), text) if text else None
+    return cards[known] if known else default_card(bundle, cards)
+
+
+def _read_locus(reader: _Reader, bundle: Bundle, card: ModelCard | None) -> Locus:
+    text = reader.take("locus")
+    try:
+        if text:
+            return parse_locus(text, bundle)
+    except LocuscopeError as error:
+        reader.notices.append(_sentence(error))
+        if error.suggestion:
+            nearest = parse_locus(error.suggestion, bundle)
+            if nearest.kind == "interval":  # never a gene or variant that nobody asked for
+                reader.notices[-1] += f" Shown is {format_interval(nearest.interval)}."
+                return nearest
+    return parse_locus(format_interval(default_locus(bundle, card)), bundle)
+
+
+def _read_biosamples(reader: _Reader, bundle: Bundle, card: ModelCard | None) -> tuple[str, ...]:
+    counts = {c.biosample.key: c for c in biosamples(bundle, card)}
+    if "biosample" not in reader.values:
+        return tuple(counts)[:1]
+    asked = [text for text in reader.values["biosample"] if text]
+    chosen = reader.take_all("biosample", lambda t: _known("biosample", t, counts))
+    return chosen if chosen or not asked else tuple(counts)[:1]
+
+
+def _read_rows(
+    reader: _Reader, bundle: Bundle, card: ModelCard | None
+) -> dict[str, tuple[object, ...]]:
+    by_id = {}
+    for row in all_rows(bundle, card):
+        by_id[row.id] = row.id
+        by_id.update({t.id: row.id for t in row.predicted})
+        by_id.update({o.track.id: row.id for o in row.observed})
+
+    def row_id(text: str) -> str:
+        return by_id[_known("track", text, by_id)]
+
+    def style(text: str) -> tuple[str, RowStyle]:
+        name, value = _style(text)
+        return row_id(name), value
+
+    styles = dict(reader.take_all("style", style))
+    return {
+        "tracks": reader.take_all("track", row_id),
+        "hidden": reader.take_all("hide", row_id),
+        "styles": tuple((name, value) for name, value in styles.items() if value != RowStyle()),
+    }
+
+
+def _variant(text: str, bundle: Bundle) -> Variant:
+    variant = parse_locus(text, bundle).variant
+    if variant is None:
+        raise BadInputError(f"“{_short(text)}” is not a variant.", "chr1:12345:A>G")
+    return variant
+
+
+def _highlight(text: str, bundle: Bundle) -> Highlight:
+    where, _, note = text.partition(";")
+    return Highlight(parse_locus(where, bundle).interval, note)
