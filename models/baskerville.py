@@ -906,12 +906,22 @@ class Baskerville(SequenceModel):
         predicted: Tensor = self.network(one_hot)
         return predicted.float()
 
+    def coverage(self, values: Tensor, channels: Sequence[int] | None = None) -> Tensor:
+        """Undoes the training scale of predictions, or of targets made for this model.
+
+        Args:
+            values: Shape (..., tracks, bins).
+            channels: Which tracks these are, by their place on the card; all in order if None.
+
+        Returns:
+            Coverage, of the same shape.
+        """
+        rows = slice(None) if channels is None else list(channels)
+        scales = {name: numbers[rows] for name, numbers in self._scales.items()}
+        return untransform(values, **scales, old=self._old)
+
     def predict(self, one_hot: Tensor, tracks: Sequence[Track]) -> dict[str, Tensor]:
         """Predicts coverage; see ``SequenceModel.predict``."""
         channels = [self._channel[track.id] for track in tracks]
-        coverage = untransform(
-            self.predict_training_scale(one_hot)[:, channels],
-            **{name: values[channels] for name, values in self._scales.items()},
-            old=self._old,
-        )
+        coverage = self.coverage(self.predict_training_scale(one_hot)[:, channels], channels)
         return {track.id: coverage[:, i] for i, track in enumerate(tracks)}
