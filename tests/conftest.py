@@ -9,6 +9,9 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+# Indices and the like are kept from run to run, but never in the home folder of who runs the tests.
+os.environ.setdefault("LOCUSCOPE_CACHE_DIR", str(REPOSITORY / ".cache" / "tests"))
+
 
 @pytest.fixture(scope="session")
 def realdata() -> Path:

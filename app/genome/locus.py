@@ -280,10 +280,12 @@ def _name(text: str, bundle: Bundle) -> Locus:
     chromosome = bundle.reference.names.find(text)
     if chromosome is not None:
         pieces = bundle.reference.pieces_on(chromosome)
-        whole = bundle.reference.chromosomes[chromosome] is not None
-        what = "all of it" if whole else f"the first of {len(pieces)} pieces"
+        label = f"all of {chromosome}"
+        if bundle.reference.chromosomes[chromosome] is None:
+            which = "only piece" if len(pieces) == 1 else f"first of {len(pieces)} pieces"
+            label = f"the {which} of {chromosome} that this genome has"
         piece = Interval(chromosome, pieces[0].start, pieces[0].end)
-        return Locus(piece, "chromosome", f"{chromosome}, {what}")
+        return Locus(piece, "chromosome", label)
     hit = bundle.genes.find(text)
     if hit is None:
         raise _unknown_name(text, bundle)
@@ -329,5 +331,14 @@ def _unknown_name(text: str, bundle: Bundle) -> NotFoundError | BadInputError:
 
 
 def _similar(text: str, symbols: tuple[str, ...]) -> list[str]:
+    wanted = text.upper()
     by_upper = {symbol.upper(): symbol for symbol in symbols}
-    return [by_upper[m] for m in difflib.get_close_matches(text.upper(), by_upper, n=3, cutoff=0.7)]
+
+    def nearness(name: str) -> tuple[float, int]:
+        matcher = difflib.SequenceMatcher(None, wanted, name)
+        first = matcher.get_matching_blocks()[0]
+        return matcher.ratio(), first.size if first.a == first.b == 0 else 0
+
+    # Of names that are equally near, those that begin alike: TP53 before TPM4 for TP54.
+    near = difflib.get_close_matches(wanted, by_upper, n=10, cutoff=0.7)
+    return [by_upper[name] for name in sorted(near, key=nearness, reverse=True)[:3]]

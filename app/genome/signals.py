@@ -21,6 +21,8 @@ Doubles = npt.NDArray[np.float64]
 
 #: Regions up to this width in bp are summarised from every base, wider ones from zoom levels.
 EXACT_WIDTH = 2_000_000
+#: How many times finer than a bin the zoom levels are read.
+OVERSAMPLING = 16
 _BIGWIG_MAGIC = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
 
 
@@ -154,8 +156,10 @@ class ObservedTrack:
         if len(whole):
             part = slice(whole[0], whole[-1] + 1)
             left, right = int(edges[whole[0]]), int(edges[whole[-1] + 1])
-            for field, values in zip(Summary._fields, result, strict=True):
-                values[part] = self._read(name, left, right, bins=len(whole), summary=field)
+            for values, found in zip(
+                result, self._oversampled(name, left, right, len(whole)), strict=True
+            ):
+                values[part] = found
         # The bins in which the chromosome begins and ends are few: they are taken base by base.
         cut = ~inside & (edges[:-1] < self.lengths[name]) & (edges[1:] > 0)
         for i in np.flatnonzero(cut):
@@ -163,6 +167,23 @@ class ObservedTrack:
             for values, value in zip(result, _binned(bases, 1), strict=True):
                 values[i] = value[0]
         return result
+
+    def _oversampled(self, name: str, start: int, end: int, n_bins: int) -> Summary:
+        """Summarises from zoom levels much finer than a bin.
+
+        Zoom records lie across the edges of bins, and what is in them is then seen in both: the
+        finer they are, the less of a peak leaks into the next bin.
+        """
+        mean, low, high, bases = (
+            self._read(name, start, end, bins=n_bins * OVERSAMPLING, summary=field).reshape(
+                n_bins, OVERSAMPLING
+            )
+            for field in ("mean", "min", "max", "bases_covered")
+        )
+        with np.errstate(invalid="ignore"):
+            weighted = np.nansum(mean * bases, axis=1) / np.nansum(bases, axis=1)
+        lowest, highest = np.fmin.reduce(low, axis=1), np.fmax.reduce(high, axis=1)
+        return _summary(weighted, lowest, highest)
 
 
 def _check_complete(path: Path) -> None:
@@ -189,8 +210,7 @@ def _check_complete(path: Path) -> None:
 def _binned(bases: Doubles, n_bins: int) -> Summary:
     """Summarises one value a base in ``n_bins`` equal bins, edges between bases allowed."""
     measured = np.isfinite(bases)
-    edges = np.arange(n_bins + 1) * (len(bases) / n_bins)
-    edges[-1] = len(bases)
+    edges: Doubles = np.linspace(0, len(bases), n_bins + 1)
     first = np.floor(edges[:-1]).astype(np.int64)
     past = np.minimum(np.ceil(edges[1:]).astype(np.int64), len(bases))
     # reduceat takes [first, past) from every other pair; the sentinel lets past be the length.
@@ -199,13 +219,19 @@ def _binned(bases: Doubles, n_bins: int) -> Summary:
     highest = np.fmax.reduceat(np.append(bases, np.nan), pairs)[::2]
     total = np.diff(_integral(np.where(measured, bases, 0.0), edges))
     width = np.diff(_integral(measured.astype(np.float64), edges))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        # Differences of long sums carry rounding; the mean can never leave [min, max].
-        mean = np.clip(total / width, lowest, highest)
-    return Summary(*(a.astype(np.float32) for a in (mean, lowest, highest)))
+    with np.errstate(invalid="ignore"):
+        return _summary(total / width, lowest, highest)
 
 
-def _integral(values: Doubles, edges: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def _summary(mean: Doubles, lowest: Doubles, highest: Doubles) -> Summary:
+    # Sums carry rounding, but a mean never leaves [min, max].
+    columns = (np.clip(mean, lowest, highest), lowest, highest)
+    return Summary(*(column.astype(np.float32) for column in columns))
+
+
+def _integral(values: Doubles, edges: Doubles) -> Doubles:
     """Returns the integral of a step function (one step a base) from 0 to every edge."""
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    return np.asarray(np.interp(edges, np.arange(len(sums)), sums))
+    sums = np.concatenate([[0.0], np.cumsum(values), [0.0]])
+    base = np.floor(edges).astype(np.int64)
+    result: Doubles = sums[base] + (edges - base) * np.append(values, 0.0)[base]
+    return result
