@@ -101,9 +101,9 @@ def celery_app(settings: Settings, *, patient: bool = False) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_enable_remote_control=False,
         worker_send_task_events=False,
-        worker_hijack_root_logger=False,
-        task_queue_max_priority=None,
-        task_default_queue=queue_name("none"),
+        worker_redirect_stdouts=False,
+        # Loading the first model is part of starting a child.
+        worker_proc_alive_timeout=300.0,
     )
     return app
 

@@ -1,0 +1,212 @@
+"""Loads models and runs them; imports torch, so only a worker or the command line may use it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from app.errors import ComputationError, LocuscopeError, ModelUnavailableError
+from app.inference.requests import Request, sequence_sha256
+from app.settings import Settings
+from models import registry
+from models.base import SequenceModel
+from models.card import ModelCard, WeightsError
+
+log = logging.getLogger(__name__)
+
+#: Models held in memory at once.
+MAX_LOADED = 4
+
+#: Called with (layers done, layers in all or 0 while unknown); what it raises ends the computation.
+Progress = Callable[[int, int], None]
+
+_BASES = np.zeros((256, 4), np.float32)
+_BASES[np.frombuffer(b"ACGT", np.uint8)] = np.eye(4, dtype=np.float32)
+
+
+def one_hot(sequence: str) -> torch.Tensor:
+    """Returns float32 of shape (1, length, 4), columns A, C, G, T; zero for any other letter."""
+    letters = np.frombuffer(sequence.encode("ascii"), np.uint8)
+    return torch.from_numpy(_BASES[letters])[None]
+
+
+class Engine:
+    """Models on one device, opened when first needed and kept; the least recently used one goes.
+
+    Not safe across threads: a worker computes one job at a time.
+
+    Args:
+        settings: Device and where the weights are.
+
+    Attributes:
+        device: Where the models are.
+        cards: Every model that is known here, by id.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        name = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = torch.device(name)
+        self._weights_dirs = settings.weights_dirs
+        self.cards = registry.cards(self._weights_dirs)
+        self._models: OrderedDict[str, SequenceModel] = OrderedDict()
+        self._layers: dict[str, int] = {}
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """Ids of the models in memory."""
+        return tuple(self._models)
+
+    def open(self, model: str) -> SequenceModel:
+        """Returns a model, loading it if need be.
+
+        Raises:
+            ModelUnavailableError: There is no such model here, or its weights are missing or wrong.
+        """
+        if model in self._models:
+            self._models.move_to_end(model)
+            return self._models[model]
+        if model not in self.cards:
+            raise ModelUnavailableError(f"The worker does not know the model {model}.")
+        while len(self._models) >= MAX_LOADED:
+            self._models.popitem(last=False)
+        log.info("loading %s on %s", model, self.device)
+        try:
+            self._models[model] = registry.open_model(
+                self.cards[model], self._weights_dirs, self.device
+            )
+        except WeightsError as error:
+            raise ModelUnavailableError(str(error)) from error
+        return self._models[model]
+
+    def predict(
+        self, request: Request, sequence: str, progress: Progress | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """Computes what a request asks for.
+
+        Args:
+            request: The model, its weights and the tracks.
+            sequence: The bases that the request names, ``card.input_width`` of them.
+            progress: Told of every layer that is done.
+
+        Returns:
+            By track id, shape (``card.output_width // track.resolution``,).
+
+        Raises:
+            ModelUnavailableError: The model or its weights are not those of the request.
+            ComputationError: The model failed, ran out of memory or gave no finite numbers.
+        """
+        card = self._check(request, sequence)
+        try:
+            return self._run(card, request, sequence, progress)
+        except torch.OutOfMemoryError:
+            self._keep_only(card.id)
+        try:
+            return self._run(card, request, sequence, progress)
+        except torch.OutOfMemoryError as error:
+            raise ComputationError(
+                f"{card.title} needs more memory than {self.device} has free. "
+                "Choose a smaller model, or a larger device."
+            ) from error
+
+    def _check(self, request: Request, sequence: str) -> ModelCard:
+        """Checks that this worker has the very model that is asked for."""
+        card = self.cards.get(request.model)
+        if card is None:
+            raise ModelUnavailableError(f"The worker does not know the model {request.model}.")
+        if request.weights_hash != card.weights_hash:
+            raise ModelUnavailableError(
+                f"The worker has other weights of {card.title} than were asked for. "
+                "Use the same model card on both sides and restart the worker."
+            )
+        if unknown := set(request.tracks) - {track.id for track in card.tracks}:
+            raise ComputationError(f"{card.title} has no track {min(unknown)}.")
+        if len(sequence) != card.input_width:
+            raise ComputationError(
+                f"{card.title} reads {card.input_width:,} bp, not {len(sequence):,}."
+            )
+        if sequence_sha256(sequence) != request.sequence_sha256:
+            raise ComputationError("The sequence is not the one that the request names.")
+        return card
+
+    def _run(
+        self, card: ModelCard, request: Request, sequence: str, progress: Progress | None
+    ) -> dict[str, NDArray[np.float32]]:
+        model = self.open(card.id)
+        tracks = [track for track in card.tracks if track.id in set(request.tracks)]
+        with (
+            torch.inference_mode(),
+            self._precision(request),
+            self._watched(card.id, progress),
+        ):
+            output = model.predict(one_hot(sequence).to(self.device), tracks)
+        arrays = {}
+        for track in tracks:
+            expected = (1, card.output_width // track.resolution)
+            tensor = output[track.id]
+            if tuple(tensor.shape) != expected:
+                raise ComputationError(
+                    f"{card.title} gave {tuple(tensor.shape)} values for {track.id} "
+                    f"in place of {expected}."
+                )
+            arrays[track.id] = tensor[0].float().cpu().numpy()
+            if not np.isfinite(arrays[track.id]).all():
+                raise ComputationError(
+                    f"{card.title} gave values for {track.id} that are not finite numbers, "
+                    "so they were thrown away."
+                )
+        return arrays
+
+    def _precision(self, request: Request) -> contextlib.AbstractContextManager[Any]:
+        """Returns autocast to bf16 where it was asked for and pays on this device."""
+        if request.precision == "bf16" and _fast_bf16(self.device):
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return contextlib.nullcontext()
+
+    @contextlib.contextmanager
+    def _watched(self, model: str, progress: Progress | None) -> Iterator[None]:
+        """Tells ``progress`` of each innermost layer; how many there are the first run shows."""
+        if progress is None:
+            yield
+            return
+        total, done = self._layers.get(model, 0), 0
+
+        def count(module: torch.nn.Module, *_: object) -> None:
+            nonlocal done
+            if next(module.children(), None) is None:
+                done += 1
+                progress(min(done, total) if total else done, total)
+
+        hook = torch.nn.modules.module.register_module_forward_hook(count)
+        try:
+            yield
+        finally:
+            hook.remove()
+        self._layers[model] = done
+
+    def _keep_only(self, model: str) -> None:
+        """Frees what other models hold in memory."""
+        for other in [name for name in self._models if name != model]:
+            del self._models[other]
+        torch.cuda.empty_cache()
+
+
+def _fast_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16"))
+
+
+def describe_failure(card_title: str, error: Exception) -> str:
+    """Returns the sentence for a person about an exception that a model raised."""
+    if isinstance(error, LocuscopeError):
+        return error.message
+    return f"{card_title} failed on this sequence: {error or type(error).__name__}"

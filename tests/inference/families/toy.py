@@ -1,0 +1,62 @@
+"""A small real network for tests of the queue; a file tells it how to misbehave.
+
+It predicts the share of G and C in each bin, so that every number can be checked by counting
+letters. Below the folder ``LOCUSCOPE_TOY``, ``behaviour`` is read before each prediction and
+``calls`` gets a line when one begins and when it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from models.base import SequenceModel
+from models.card import Track
+
+LAYERS = 20
+
+
+class Pause(torch.nn.Module):
+    """A layer that takes time and changes nothing."""
+
+    seconds = 0.0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        time.sleep(self.seconds)
+        return x
+
+
+class Toy(SequenceModel):
+    """Weighs the four bases and averages over each bin."""
+
+    def load(self, device: torch.device) -> None:
+        self.weights = load_file(self.files["toy.safetensors"], device=str(device))["weights"]
+        self.pauses = torch.nn.Sequential(*(Pause() for _ in range(LAYERS)))
+        self.folder = Path(os.environ["LOCUSCOPE_TOY"])
+
+    def predict(self, one_hot: torch.Tensor, tracks: Sequence[Track]) -> dict[str, torch.Tensor]:
+        self.note(f"begin {int(one_hot.sum())} {os.getpid()}")
+        name, _, seconds = (self.folder / "behaviour").read_text().partition(" ")
+        if name == "raise":
+            raise RuntimeError("the toy is broken")
+        if name == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if name == "hang":
+            time.sleep(3600)
+        Pause.seconds = float(seconds or 0) / LAYERS
+        x = self.pauses(one_hot)[:, self.card.crop : self.card.input_width - self.card.crop]
+        share = x @ self.weights
+        if name == "nan":
+            share[0, 0] = torch.nan
+        self.note("end")
+        return {t.id: share.unflatten(1, (-1, t.resolution)).mean(2) for t in tracks}
+
+    def note(self, text: str) -> None:
+        with (self.folder / "calls").open("a") as file:
+            file.write(text + "\n")

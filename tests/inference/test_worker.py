@@ -1,0 +1,269 @@
+"""A real worker on a real Valkey: what it computes, and what it survives."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from app.inference.broker import connect, start_broker
+from app.inference.jobs import Jobs, Priority
+from app.settings import Settings
+from models.card import ModelCard
+
+from .conftest import Asked, WorkerProcess, until
+
+
+@pytest.fixture
+def asked(jobs: Jobs, card: ModelCard) -> Asked:
+    return Asked(jobs, card)
+
+
+def test_result_is_the_gc_share_of_every_bin(asked: Asked, worker: WorkerProcess) -> None:
+    asked.submit()
+    asked.wait("done")
+    result = asked.jobs.result(asked.id)
+    letters = np.array(list(asked.sequence[1024:-1024]))
+    expected = np.isin(letters, ["C", "G"]).reshape(-1, 32).mean(1)
+    np.testing.assert_allclose(result["toy/CAGE/gc/."], expected, atol=1e-6)
+    assert result["toy/CAGE/coarse/."].shape == (16,)
+
+
+def test_worker_shows_itself(asked: Asked, worker: WorkerProcess) -> None:
+    [info] = until(lambda: [w for w in asked.jobs.workers() if w.loaded])
+    assert (info.families, info.device, info.loaded, info.job) == (("toy",), "cpu", ("toy",), "")
+    assert worker.stop() == 0
+    assert asked.jobs.workers() == []
+
+
+def test_same_question_is_computed_once(asked: Asked, worker: WorkerProcess) -> None:
+    worker.behave("slow 1")
+    other = Asked(asked.jobs, asked.card)
+    asked.submit()
+    other.submit()
+    other.wait("running")
+    other.submit()
+    asked.wait("done")
+    other.submit()
+    assert other.status().state == "done"
+    assert worker.begun == worker.ended == 1
+
+
+def test_progress_and_time_left(asked: Asked, worker: WorkerProcess) -> None:
+    worker.behave("slow 2")
+    asked.submit()
+    asked.wait("done")
+    second = Asked(asked.jobs, asked.card, seed=1)
+    second.submit()
+    status = until(lambda: (s := second.status()).done >= 5 and s)
+    assert status.state == "running"
+    assert status.total == 20
+    assert 0 < status.eta_seconds < 2
+    assert 0 < status.elapsed < 2
+    second.wait("done")
+
+
+def test_urgent_jobs_come_first(asked: Asked, worker: WorkerProcess) -> None:
+    worker.behave("slow 1")
+    first = asked
+    first.submit()
+    first.wait("running")
+    later = {
+        priority: Asked(asked.jobs, asked.card, seed=10 + priority)
+        for priority in (Priority.BATCH, Priority.PREFETCH, Priority.VIEW)
+    }
+    for priority, job in later.items():
+        job.submit(priority)
+    done: list[Priority] = []
+
+    def collect() -> bool:
+        statuses = asked.jobs.status([job.id for job in later.values()])
+        done.extend(
+            p for p, job in later.items() if statuses[job.id].state == "done" and p not in done
+        )
+        return len(done) == 3
+
+    until(collect)
+    assert done == [Priority.VIEW, Priority.PREFETCH, Priority.BATCH]
+
+
+def test_job_that_nobody_waits_for_is_dropped_at_its_turn(
+    asked: Asked, worker: WorkerProcess
+) -> None:
+    worker.behave("slow 4")
+    asked.submit()
+    forgotten = Asked(asked.jobs, asked.card, seed=1)
+    forgotten.submit()
+    asked.wait("done")
+    until(lambda: asked.jobs.waiting("toy") == 0)
+    time.sleep(0.5)
+    assert forgotten.status().state == "lost"
+    assert worker.begun == 1
+
+
+def test_running_job_stops_when_the_page_is_closed(asked: Asked, worker: WorkerProcess) -> None:
+    worker.behave("slow 60")
+    asked.submit()
+    asked.wait("running")
+    until(lambda: worker.begun == 1)
+    client = connect_to(worker)
+    until(lambda: not client.exists(f"locuscope:job:{asked.id}"), seconds=12)
+    worker.behave("fine")
+    asked.submit()
+    asked.wait("done", seconds=5)
+    assert worker.calls.count("end") == 1
+
+
+def test_killed_child_is_run_again_at_once(asked: Asked, worker: WorkerProcess) -> None:
+    worker.behave("slow 2")
+    asked.submit()
+    until(lambda: asked.status().done > 2)
+    worker.behave("fine")
+    began = time.monotonic()
+    os.kill(worker.child, signal.SIGKILL)
+    asked.wait("done")
+    assert time.monotonic() - began < 3
+    assert (worker.begun, worker.ended) == (2, 1)
+
+
+def test_killed_worker_loses_nothing(asked: Asked, worker: WorkerProcess) -> None:
+    worker.behave("slow 2")
+    waiting = Asked(asked.jobs, asked.card, seed=1)
+    asked.submit()
+    waiting.submit()
+    until(lambda: asked.status().done > 2)
+    worker.kill()
+    worker.behave("fine")
+    worker.start()
+    until(lambda: both_done(asked, waiting), seconds=20)
+    assert (worker.begun, worker.ended) == (3, 2)
+
+
+def both_done(*jobs: Asked) -> bool:
+    found = jobs[0].jobs.status([job.id for job in jobs])
+    return all(status.state == "done" for status in found.values())
+
+
+def test_worker_that_is_told_to_end_leaves_its_job_to_the_next(
+    asked: Asked, worker: WorkerProcess
+) -> None:
+    worker.behave("slow 20")
+    asked.submit()
+    until(lambda: asked.status().done > 0)
+    began = time.monotonic()
+    assert worker.stop() == 0
+    assert time.monotonic() - began < 8
+    assert asked.status().state == "queued"
+    worker.behave("fine")
+    worker.start()
+    asked.wait("done", seconds=15)
+
+
+def test_broker_that_comes_back_empty_loses_nothing(asked: Asked, worker: WorkerProcess) -> None:
+    worker.behave("slow 2")
+    waiting = Asked(asked.jobs, asked.card, seed=1)
+    asked.submit()
+    waiting.submit()
+    until(lambda: asked.status().done > 2)
+    connect_to(worker).flushall()
+
+    def poll() -> bool:  # as Predictions.ensure does
+        found = asked.jobs.status([asked.id, waiting.id])
+        for job in (asked, waiting):
+            if found[job.id].state == "lost":
+                job.submit()
+        return all(status.state == "done" for status in found.values())
+
+    until(poll, seconds=20)
+    assert (worker.begun, worker.ended) == (2, 2)
+
+
+def test_three_deaths_fail_a_job(asked: Asked, worker: WorkerProcess) -> None:
+    worker.behave("die")
+    asked.submit()
+    status = asked.wait("failed", seconds=60)
+    assert "killed 3 times" in status.error
+    assert worker.begun == 3
+    worker.behave("fine")
+    asked.submit()
+    assert asked.status().state == "failed"
+    asked.submit(retry=True)
+    asked.wait("done")
+
+
+def test_model_that_raises_fails_its_job_and_nothing_else(
+    asked: Asked, worker: WorkerProcess
+) -> None:
+    worker.behave("raise")
+    asked.submit()
+    status = asked.wait("failed")
+    assert status.error == "Toy failed on this sequence: the toy is broken"
+    worker.behave("fine")
+    other = Asked(asked.jobs, asked.card, seed=1)
+    other.submit()
+    other.wait("done")
+
+
+def test_numbers_that_are_not_finite_are_an_error(asked: Asked, worker: WorkerProcess) -> None:
+    worker.behave("nan")
+    asked.submit()
+    assert "not finite" in asked.wait("failed").error
+
+
+def test_hanging_job_that_nobody_wants_is_killed(asked: Asked, worker: WorkerProcess) -> None:
+    worker.behave("hang")
+    asked.submit()
+    until(lambda: worker.begun == 1)
+    child = worker.child
+    until(lambda: not alive(child), seconds=15)
+    worker.behave("fine")
+    asked.submit()
+    asked.wait("done", seconds=15)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_job_waits_for_a_worker_that_starts_later(asked: Asked, worker: WorkerProcess) -> None:
+    until(asked.jobs.workers)
+    worker.kill()
+    until(lambda: not asked.jobs.workers(), seconds=10)
+    asked.submit()
+    time.sleep(4)  # longer than a message may be out of sight
+    assert asked.status().state == "queued"
+    assert asked.jobs.waiting("toy") == 1
+    worker.start()
+    asked.wait("done", seconds=20)
+    assert worker.begun == 1
+
+
+def test_worker_outlives_its_broker(
+    settings: Settings, toy_folder: object, card: ModelCard
+) -> None:
+    server = start_broker(settings)
+    process = WorkerProcess(settings, toy_folder)  # type: ignore[arg-type]
+    process.start()
+    jobs = Jobs(settings)
+    try:
+        until(jobs.workers)
+        server.stop()
+        time.sleep(3)
+        server = start_broker(settings)
+        job = Asked(jobs, card)
+        job.submit()
+        job.wait("done", seconds=20)
+    finally:
+        process.kill()
+        server.stop()
+
+
+def connect_to(worker: WorkerProcess):
+    return connect(Settings(cache_dir=worker.environment["LOCUSCOPE_CACHE_DIR"]))
