@@ -180,31 +180,32 @@ def make(name, model, network, seed):
     (DATA / f"{name}.json").write_text(json.dumps({"model": model}, indent=1) + "\n")
 
 
-make(
-    "keras_a",
-    {
-        "seq_length": 128,
-        "activation": "gelu",
-        "norm_type": "batch",
-        "trunk": TRUNK_A,
-        "head_human": {"name": "final", "units": 5, "activation": "softplus"},
-        "head_mouse": {"name": "final", "units": 3, "activation": "softplus"},
-    },
-    network_a,
-    1,
-)
-make(
-    "keras_b",
-    {
-        "seq_length": 64,
-        "activation": "relu",
-        "norm_type": "layer",
-        "trunk": TRUNK_B,
-        "head": [
-            {"name": "conv_nac", "filters": 7},
-            {"name": "final", "units": 4, "activation": "linear"},
-        ],
-    },
-    network_b,
-    2,
-)
+if __name__ == "__main__":
+    make(
+        "keras_a",
+        {
+            "seq_length": 128,
+            "activation": "gelu",
+            "norm_type": "batch",
+            "trunk": TRUNK_A,
+            "head_human": {"name": "final", "units": 5, "activation": "softplus"},
+            "head_mouse": {"name": "final", "units": 3, "activation": "softplus"},
+        },
+        network_a,
+        1,
+    )
+    make(
+        "keras_b",
+        {
+            "seq_length": 64,
+            "activation": "relu",
+            "norm_type": "layer",
+            "trunk": TRUNK_B,
+            "head": [
+                {"name": "conv_nac", "filters": 7},
+                {"name": "final", "units": 4, "activation": "linear"},
+            ],
+        },
+        network_b,
+        2,
+    )
