@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: Seconds within which a broker that does not answer is given up.
-WEB_TIMEOUT = 1.0
+WEB_TIMEOUT = 0.5
 WORKER_TIMEOUT = 5.0
 
 #: Everything that Locuscope keeps in the broker has a name that starts with this.

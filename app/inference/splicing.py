@@ -197,7 +197,7 @@ def deltas(reference: Probabilities, alternate: Probabilities, border_offset: in
             hidden = border_offset is not None and (position == border_offset) == is_gain
             scores.append(0.0 if hidden else float(change[index]))
             positions.append(position)
-    return Deltas(*scores, *positions)
+    return Deltas(scores[0], scores[1], scores[2], scores[3], *positions)
 
 
 def reverse_complement(sequence: str) -> str:
@@ -370,9 +370,10 @@ class SpliceScorer:
     def _masked(self, region: Interval, target: Target) -> str:
         """Returns the sequence of a region with N outside the target."""
         sequence = self._fetch(region)
-        first = min(max(target.start - region.start, 0), region.width)
-        past = max(min(target.end - region.start, region.width), first)
-        return "N" * first + sequence[first:past] + "N" * (region.width - past)
+        width = len(sequence)
+        first: int = min(max(target.start - region.start, 0), width)
+        past: int = max(min(target.end - region.start, width), first)
+        return "N" * first + sequence[first:past] + "N" * (width - past)
 
     def _edit(self, task: _Task, region: Interval) -> Edit:
         """Returns the change of the region's sequence."""

@@ -233,7 +233,7 @@ def _variants(record: pysam.VariantRecord, reference: Reference) -> list[Variant
     except NotFoundError:
         return [Unscored(Skip.UNKNOWN_CHROMOSOME, record.chrom) for _ in record.alts]
     # The reference has N for every other letter, too.
-    ref = re.sub("[^ACGT]", "N", record.ref.upper())
+    ref = re.sub("[^ACGT]", "N", (record.ref or "").upper())
     return [_variant(chromosome, record.pos, ref, alt.upper()) for alt in record.alts]
 
 
@@ -300,19 +300,24 @@ def format_entry(allele: str, score: SpliceScore) -> str:
 
 
 def _numbers(deltas: Deltas) -> list[str]:
-    # Adding 0 turns the -0.0 of a tiny negative score into 0.0.
-    return [f"{round(x, 2) + 0.0:.2f}" for x in deltas[:4]] + [str(x) for x in deltas[4:]]
+    return [f"{score:.2f}" for score in deltas[:4]] + [str(position) for position in deltas[4:]]
 
 
 class _VcfWriter:
+    """Writes VCF as text.
+
+    htslib ends the whole process when it is asked to move a record whose chromosome or fields its
+    file did not declare to another header, so only its text is taken.
+    """
+
     def __init__(self, path: Path, header: pysam.VariantHeader, provenance: dict[str, str]) -> None:
-        self._header = header
         for key, value in provenance.items():
             header.add_meta(f"locuscope_{key}", value)
         header.add_line(_FIELD_LINE)
         header.add_line(_REASON_LINE)
         compressed = path.name.removesuffix(".part").endswith(".gz")
-        self._file = pysam.VariantFile(str(path), "wz" if compressed else "w", header=header)
+        self._file = pysam.BGZFile(str(path), "wb") if compressed else path.open("wb")
+        self._file.write(str(header).encode())
 
     def __enter__(self) -> Self:
         return self
@@ -321,22 +326,27 @@ class _VcfWriter:
         self._file.close()
 
     def write(self, record: pysam.VariantRecord, results: Sequence[Result]) -> None:
-        for name in (FIELD, REASON_FIELD):
-            if name in record.info:
-                del record.info[name]
-        record.translate(self._header)
-        entries, reasons = [], []
-        for allele, result in zip(record.alts or (".",), results, strict=True):
-            if isinstance(result, Unscored):
-                entries += [f"{allele}|{symbol}" + "|." * 8 for symbol in result.symbols]
-                reasons.append(f"{allele}|{_info_text(str(result))}")
-            else:
-                entries += [format_entry(allele, score) for score in result]
-        if entries:
-            record.info[FIELD] = entries
-        if reasons:
-            record.info[REASON_FIELD] = reasons
-        self._file.write(record)
+        columns = str(record).rstrip("\n").split("\t")
+        kept = [
+            one
+            for one in columns[7].split(";")
+            if one.partition("=")[0] not in (".", FIELD, REASON_FIELD)
+        ]
+        columns[7] = ";".join([*kept, *_info(record, results)]) or "."
+        self._file.write(("\t".join(columns) + "\n").encode())
+
+
+def _info(record: pysam.VariantRecord, results: Sequence[Result]) -> list[str]:
+    """Returns our INFO fields for a record."""
+    entries, reasons = [], []
+    for allele, result in zip(record.alts or (".",), results, strict=True):
+        if isinstance(result, Unscored):
+            entries += [f"{allele}|{symbol}" + "|." * 8 for symbol in result.symbols]
+            reasons.append(f"{allele}|{_info_text(str(result))}")
+        else:
+            entries += [format_entry(allele, score) for score in result]
+    fields = {FIELD: entries, REASON_FIELD: reasons}
+    return [f"{name}={','.join(values)}" for name, values in fields.items() if values]
 
 
 def _info_text(text: str) -> str:
