@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import BinaryIO, Protocol, Self, TextIO
 
 import pysam
 from alphagenome.data.genome import Variant
@@ -316,7 +316,9 @@ class _VcfWriter:
         header.add_line(_FIELD_LINE)
         header.add_line(_REASON_LINE)
         compressed = path.name.removesuffix(".part").endswith(".gz")
-        self._file = pysam.BGZFile(str(path), "wb") if compressed else path.open("wb")
+        self._file: BinaryIO = (
+            pysam.BGZFile(str(path), "wb", None) if compressed else path.open("wb")
+        )
         self._file.write(str(header).encode())
 
     def __enter__(self) -> Self:
