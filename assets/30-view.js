@@ -35,11 +35,24 @@
     return [Math.min(...pieces.map((p) => p.start)), Math.max(...pieces.map((p) => p.end))];
   }
 
-  // Whole bases, of at least LEAST_BP, and within the chromosome.
-  function clamp(start, end) {
+  // Keeps the middle of a view on known sequence, and a view of a whole chromosome inside it.
+  function within(start, end) {
     const [low, high] = bounds();
-    const width = Math.min(high - low, Math.max(LEAST_BP, Math.round(end - start)));
-    const left = Math.round(Math.min(high - width, Math.max(low, (start + end - width) / 2)));
+    const width = Math.min(Math.max(LEAST_BP, end - start), Math.max(LEAST_BP, high - low));
+    let middle = (start + end) / 2;
+    const distance = (piece) => Math.max(piece.start - middle, middle - piece.end, 0);
+    const { pieces, chrom_length: length } = view.locus;
+    const nearest = pieces.reduce((a, b) => (distance(b) < distance(a) ? b : a));
+    middle = Math.min(nearest.end, Math.max(nearest.start, middle));
+    if (length) middle = Math.min(high - width / 2, Math.max(low + width / 2, middle));
+    return { start: Math.max(0, middle - width / 2), end: Math.max(0, middle - width / 2) + width };
+  }
+
+  // The same in whole bases.
+  function clamp(start, end) {
+    const inside = within(start, end);
+    const width = Math.round(inside.end - inside.start);
+    const left = Math.round(inside.start);
     return { start: left, end: left + width };
   }
 
@@ -80,7 +93,7 @@
   }
 
   function panBy(bp) {
-    const target = clamp(visible.start + bp, visible.end + bp);
+    const target = within(visible.start + bp, visible.end + bp);
     moveTo(target.start, target.end);
   }
 
@@ -90,8 +103,8 @@
     const width = visible.end - visible.start;
     const next = Math.min(high - low, Math.max(LEAST_BP, width * factor));
     const start = at - ((at - visible.start) * next) / width;
-    const left = Math.min(high - next, Math.max(low, start));
-    moveTo(left, left + next);
+    const target = within(start, start + next);
+    moveTo(target.start, target.end);
   }
 
   // Buttons and keys glide, so that the eye can follow.
@@ -351,6 +364,7 @@
     const spans = (progress && progress.spans) || [];
     const px = plotWidth() / (base.end - base.start);
     const world = [];
+    const named = new Set(); // each span is explained once, in the first row
     for (const row of view.figure.geometry.rows) {
       const about = view.rows.find((one) => one.id === row.id);
       const banded = about.predicted.length > 0;
@@ -362,13 +376,22 @@
         if (right <= left) continue;
         const x = (left - region.start) * px;
         const title = SPAN_WORDS[span.state] || "";
+        const words = named.has(span.start) ? "" : title;
+        named.add(span.start);
+        // The words stand in the part of the span that is in view.
+        const from = (Math.max(left, base.start) - left) * px;
+        const to = (Math.min(right, base.end) - left) * px;
         world.push(
           `<div class="band ${span.state}" title="${title}" style="left:${x}px;top:${row.top}px;` +
-            `width:${(right - left) * px}px;height:${half}px"></div>`,
+            `width:${(right - left) * px}px;height:${half}px">` +
+            (words && to - from > 200
+              ? `<span style="left:${from}px;width:${to - from}px">${words}</span>`
+              : "") +
+            "</div>",
         );
       }
     }
-    for (const mark of view.highlights || []) {
+    for (const mark of view.highlights) {
       const left = (mark.start - region.start) * px;
       const width = Math.max(1, (mark.end - mark.start) * px);
       world.push(`<div class="highlight" style="left:${left}px;width:${width}px"></div>`);
@@ -402,6 +425,7 @@
     panBy,
     glideTo,
     settle,
+    bounds,
     settleSoon,
     valuesAt,
     retry: () => poll(undefined, true),

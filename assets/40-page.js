@@ -136,12 +136,13 @@
       const answer = await ls.json(`/api/v1/search?${query}`);
       if (mine !== asked || document.activeElement !== box()) return;
       const recent = recall().filter((one) => !text || one.toLowerCase().includes(text.toLowerCase()));
+      const { genes, regions, variants } = answer.suggestions || {};
       const groups = [
-        ["Genes", answer.suggestions.genes],
-        ["Regions", answer.suggestions.regions],
-        ["Variants", answer.suggestions.variants],
-        ["Recent", recent.slice(0, 5).map((one) => ({ label: one, locus: one }))],
-      ].map(([title, items]) => ({ title, items: items || [] }));
+        { title: "Genes", items: genes || [] },
+        { title: "Regions", items: regions || [] },
+        { title: "Variants", items: variants || [] },
+        { title: "Recent", items: recent.slice(0, 5).map((one) => ({ label: one, locus: one })) },
+      ];
       renderSearch({ groups, understood: answer.understood });
     } catch (error) {
       if (!(error instanceof ls.ServerError)) throw error;
@@ -237,11 +238,13 @@
     node.style.top = `${place.top}px`;
     node.style.height = `${place.height}px`;
     const head = make("div", "row-head");
-    const chip = make("span", "chip", row.label);
-    chip.style.setProperty("--chip", row.style.color || `var(--modality-${row.modality.toLowerCase()})`);
+    const colour = row.style.color || `var(--modality-${row.modality.toLowerCase()})`;
+    node.style.setProperty("--chip", colour);
     const strand = { "+": " +", "-": " \u2212", "+-": " \u00b1" }[row.strand] || "";
-    head.append(chip, make("b", "", (row.biosample ? row.biosample.name : row.title) + strand));
-    const detail = make("div", "row-detail", row.biosample ? row.title : row.unit);
+    head.append(make("b", "", (row.biosample ? row.biosample.name : row.title) + strand));
+    const first = row.predicted[0] || row.observed[0];
+    const what = [row.label, row.target, row.biosample ? first.name : row.unit].filter(Boolean);
+    const detail = make("div", "row-detail", what.join(" \u00b7 "));
     const badge = make("button", "badge");
     badge.hidden = true;
     badge.onclick = () => openAgreement(row.id);
@@ -309,15 +312,24 @@
       badge.hidden = !row;
       if (!row) continue;
       const pair = row.pairs[0];
-      if (pair.pearson_log1p === null) {
+      if (row.pairs.every((one) => one.pearson_log1p === null && one.spearman === null)) {
         badge.textContent = "r: no value";
         badge.title = pair.reason;
         continue;
       }
-      const shown = row.pairs.map((p) => (p.pearson_log1p === null ? "-" : p.pearson_log1p.toFixed(2)));
-      const rho = row.pairs.map((p) => (p.spearman === null ? "-" : p.spearman.toFixed(2)));
-      badge.textContent = `r ${shown.join("/")} \u03c1 ${rho.join("/")} n ${ls.number.format(pair.n)}`;
-      badge.title = "Agreement of predicted and observed over the bins in view. Click for what it means.";
+      const two = (value) => {
+        if (value === null) return "\u2013";
+        return value.toFixed(2).replace("-0.00", "0.00").replace(/^(-?)0\./, "$1.");
+      };
+      const all = (name) => row.pairs.map((one) => two(one[name])).join(" / ");
+      const n = ls.number.format(pair.n);
+      badge.textContent =
+        row.pairs.length > 1
+          ? `r ${all("pearson_log1p")} \u03c1 ${all("spearman")}`
+          : `r ${all("pearson_log1p")} \u03c1 ${all("spearman")} n ${n}`;
+      badge.title =
+        `Agreement of predicted and observed${row.pairs.length > 1 ? ", + and \u2212 strand," : ""} ` +
+        `over the ${n} bins in view: Pearson r of ln(1 + x), Spearman \u03c1. Click for more.`;
     }
   });
 
@@ -643,17 +655,8 @@
       const { view, visible } = ls.state();
       if (!view) return;
       const box = $("overview").getBoundingClientRect();
-      const { pieces, chrom_length: length } = view.locus;
-      const low = length ? 0 : Math.min(...pieces.map((p) => p.start));
-      const high = length || Math.max(...pieces.map((p) => p.end));
-      let at = low + ((event.clientX - box.left) / box.width) * (high - low);
-      // Between pieces there is nothing to see: go to the nearest one.
-      const holds = pieces.find((p) => p.start <= at && at < p.end);
-      if (!holds) {
-        const distance = (p) => Math.min(Math.abs(p.start - at), Math.abs(p.end - at));
-        const nearest = pieces.reduce((a, b) => (distance(b) < distance(a) ? b : a));
-        at = (nearest.start + nearest.end) / 2;
-      }
+      const [low, high] = ls.bounds();
+      const at = low + ((event.clientX - box.left) / box.width) * (high - low);
       const half = (visible.end - visible.start) / 2;
       ls.glideTo(at - half, at + half);
     });
@@ -749,11 +752,6 @@
       ls.settleSoon(220);
       return;
     }
-    // A page that scrolls keeps its vertical wheel; rows that all fit give it to panning.
-    const scroller = $("scroller");
-    const scrolls = scroller.scrollHeight > scroller.clientHeight + 1;
-    const sideways = Math.abs(event.deltaX) > Math.abs(event.deltaY) || event.shiftKey;
-    if (scrolls && !sideways) return;
     event.preventDefault();
     const delta = Math.abs(event.deltaX) > Math.abs(event.deltaY) ? event.deltaX : event.deltaY;
     ls.panBy(delta * unit * bpPerPx);

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dash_mantine_components as dmc
+import plotly
 from dash import Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
+from dash.fingerprint import build_fingerprint
 
 from app.web.pages import browse, home, models, status
 from app.web.theme import css_variables
@@ -36,6 +39,7 @@ INDEX = """<!DOCTYPE html>
 {%app_entry%}
 <footer hidden>
 {%config%}
+<script src="{{plotly}}"></script>
 {%scripts%}
 {%renderer%}
 </footer>
@@ -50,6 +54,19 @@ def _not_found(path: str) -> Component:
     )
 
 
+def _plotly_script(app: Dash) -> str:
+    """Returns the address of plotly.js, which the client uses without a Graph component.
+
+    Dash serves it from the plotly package; with the fingerprint the browser keeps it for good.
+    """
+    file = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+    app.registered_paths["plotly"].add("package_data/plotly.min.js")
+    name = build_fingerprint(
+        "package_data/plotly.min.js", plotly.__version__, int(file.stat().st_mtime)
+    )
+    return app.get_relative_path(f"/_dash-component-suites/plotly/{name}")
+
+
 def register_pages(app: Dash, services: Services) -> None:
     """Gives the application its pages.
 
@@ -57,7 +74,9 @@ def register_pages(app: Dash, services: Services) -> None:
         app: The application.
         services: The genomes, models and predictions that pages show.
     """
-    app.index_string = INDEX.replace("{{theme}}", css_variables())
+    app.index_string = INDEX.replace("{{theme}}", css_variables()).replace(
+        "{{plotly}}", _plotly_script(app)
+    )
     app.title = "Locuscope"
     app.layout = dmc.MantineProvider(
         [dcc.Location(id="url", refresh=False), html.Div(id="content")], id="mantine"

@@ -23,7 +23,7 @@ KEYS = (
 
 MOUSE = (
     ("Drag", "pan"),
-    ("Wheel", "pan; scrolls the rows when they do not fit, then Shift + wheel pans"),
+    ("Wheel", "pan; over the labels on the left, scroll the rows"),
     ("Ctrl + wheel, pinch", "zoom at the pointer"),
     ("Double-click", "zoom in; with Shift out"),
     ("Drag on the ruler", "zoom to the region"),
