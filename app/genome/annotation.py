@@ -207,7 +207,7 @@ def _read_gff3(path: Path) -> TranscriptTable:
             "transcript_id": _first_filled(
                 transcripts["transcript_id"], transcripts.index.to_series()
             ).map(_bare_id),
-            "aliases": genes["aliases"],
+            "aliases": genes["aliases"].map(unquote),
         }
     )
     return _from_parts(parts.join(described, on="Parent", how="inner"))

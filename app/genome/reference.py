@@ -19,7 +19,7 @@ from alphagenome.data.genome import Interval
 from app.errors import BundleError, NotFoundError, SequenceUnavailableError
 from app.genome.chromosomes import ChromosomeNames, assembly_length, canonical_assembly
 from app.genome.derived import derived
-from app.genome.locus import format_interval, parse_region
+from app.genome.locus import format_interval, format_position, parse_region
 
 _TO_ACGTN = bytes.maketrans(
     bytes(range(256)),
@@ -240,8 +240,13 @@ class Reference:
         if piece.start <= interval.start and interval.end <= piece.end:
             return piece
         nearest = format_interval(piece)
+        asked = (
+            format_position(interval.chromosome, interval.start)
+            if interval.width == 1
+            else format_interval(interval)
+        )
         raise SequenceUnavailableError(
-            f"The sequence of this genome does not cover {format_interval(interval)}. "
+            f"The sequence of this genome does not cover {asked}. "
             f"The nearest part that it has is {nearest}.",
             nearest,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +24,7 @@ Doubles = npt.NDArray[np.float64]
 #: Regions up to this width in bp are summarised from every base, wider ones from zoom levels.
 EXACT_WIDTH = 2_000_000
 #: How many times finer than a bin the zoom levels are read.
-OVERSAMPLING = 16
+OVERSAMPLING = 32
 _BIGWIG_MAGIC = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
 
 
@@ -71,11 +73,8 @@ class ObservedTrack:
             BundleError: It is missing, no bigWig, cut off, or made on another assembly.
         """
         _check_complete(path)
-        try:
-            with pybigtools.open(str(path)) as file:
-                lengths = dict(file.chroms())
-        except (OSError, pybigtools.BBIReadError, ValueError) as error:
-            raise BundleError(f"{path.name} is damaged and cannot be read ({error}).") from error
+        with _open(path) as file:
+            lengths = dict(file.chroms())
         reference.check_lengths(lengths, path.name)
         return cls(track, path, ChromosomeNames(lengths), lengths, predicted)
 
@@ -138,11 +137,8 @@ class ObservedTrack:
         return bases
 
     def _read(self, name: str, start: int, end: int, **how: object) -> Doubles:
-        try:
-            with pybigtools.open(str(self.path)) as file:
-                values: Doubles = file.values(name, start, end, fillna=None, **how)
-        except (OSError, pybigtools.BBIReadError) as error:
-            raise BundleError(f"{self.path.name} cannot be read any more ({error}).") from error
+        with _open(self.path) as file:
+            values: Doubles = file.values(name, start, end, fillna=None, **how)
         return values
 
     def _from_zoom_levels(self, chromosome: str, start: int, end: int, n_bins: int) -> Summary:
@@ -184,6 +180,20 @@ class ObservedTrack:
             weighted = np.nansum(mean * bases, axis=1) / np.nansum(bases, axis=1)
         lowest, highest = np.fmin.reduce(low, axis=1), np.fmax.reduce(high, axis=1)
         return _summary(weighted, lowest, highest)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[pybigtools.BBIReader]:
+    """Opens a bigWig file for one read; what goes wrong meanwhile is a BundleError."""
+    try:
+        with pybigtools.open(str(path)) as file:
+            yield file
+    except BaseException as error:
+        # Damaged data can make the Rust library panic, which is no Exception to Python.
+        expected = isinstance(error, OSError | ValueError | pybigtools.BBIReadError)
+        if not expected and type(error).__name__ != "PanicException":
+            raise
+        raise BundleError(f"{path.name} is damaged and cannot be read.") from error
 
 
 def _check_complete(path: Path) -> None:
