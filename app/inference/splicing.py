@@ -190,8 +190,8 @@ def deltas(reference: Probabilities, alternate: Probabilities, border_offset: in
     scores: list[float] = []
     positions: list[int] = []
     for channel in (_ACCEPTOR, _DONOR):
-        rise = alternate[:, channel] - reference[:, channel]
-        for is_gain, change in ((True, rise), (False, -rise)):
+        before, after = reference[:, channel], alternate[:, channel]
+        for is_gain, change in ((True, after - before), (False, before - after)):
             index = int(change.argmax())
             position = index - len(reference) // 2
             hidden = border_offset is not None and (position == border_offset) == is_gain

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BufferedWriter
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self, TextIO
+from typing import Protocol, Self, TextIO
 
 import pysam
 from alphagenome.data.genome import Variant
@@ -77,6 +78,11 @@ class ScoreSummary:
                 self.unscored[str(result.skip)] += 1
             else:
                 self.scored += 1
+
+    def __str__(self) -> str:
+        lines = [f"{self.scored:,} of {self.alleles:,} alleles in {self.records:,} records scored"]
+        lines += [f"{count:,} not scored: {skip}" for skip, count in self.unscored.most_common()]
+        return "\n".join(lines)
 
 
 def score_vcf(
@@ -316,9 +322,8 @@ class _VcfWriter:
         header.add_line(_FIELD_LINE)
         header.add_line(_REASON_LINE)
         compressed = path.name.removesuffix(".part").endswith(".gz")
-        self._file: BinaryIO = (
-            pysam.BGZFile(str(path), "wb", None) if compressed else path.open("wb")
-        )
+        self._file: pysam.BGZFile | BufferedWriter
+        self._file = pysam.BGZFile(str(path), "wb", None) if compressed else path.open("wb")
         self._file.write(str(header).encode())
 
     def __enter__(self) -> Self:
