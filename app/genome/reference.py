@@ -154,9 +154,8 @@ class Reference:
             for chromosome, group in self._records.items()
         }
         self.names = ChromosomeNames(self.chromosomes)
-        self.pieces: tuple[Interval, ...] = tuple(
-            piece for group in self._records.values() for piece in _merge(group)
-        )
+        self._pieces = {name: _merge(group) for name, group in self._records.items()}
+        self.pieces: tuple[Interval, ...] = tuple(itertools.chain(*self._pieces.values()))
         self._check_records()
         self._check_assembly()
 
@@ -218,7 +217,7 @@ class Reference:
 
     def pieces_on(self, chromosome: str) -> list[Interval]:
         """Returns the pieces of one chromosome from left to right."""
-        return [piece for piece in self.pieces if piece.chromosome == chromosome]
+        return self._pieces.get(chromosome, [])
 
     def nearest_piece(self, interval: Interval) -> Interval:
         """Returns the piece that shares most bases with an interval, or else lies nearest to it.
