@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,8 +20,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 import numpy as np
 from alphagenome.data.genome import Interval
-from flask import Blueprint, Response, current_app, g, request
-from werkzeug.exceptions import HTTPException
+from flask import Blueprint, Response, current_app, request
 
 from app.errors import (
     BadInputError,
@@ -110,10 +108,6 @@ class Services:
         """Returns the models by id, those that can be used first."""
         return dict(sorted(self.cards.items(), key=lambda item: bool(self.unavailable(item[1]))))
 
-    def bundle(self, genome: str) -> Bundle:
-        """Returns a genome by its id, or raises NotFoundError."""
-        return self.catalogue.get(genome)
-
     def card(self, model: str) -> ModelCard | None:
         """Returns a model by its id, None for no id, or raises NotFoundError."""
         if model and model not in self.cards:
@@ -146,7 +140,7 @@ def read_view(query: str) -> View:
     """Reads a link; see ``from_query``."""
     its = services()
     state, notices = from_query(query, its.catalogue, its.preferred_cards())
-    bundle, card = its.bundle(state.genome), its.card(state.model)
+    bundle, card = its.catalogue.get(state.genome), its.card(state.model)
     shown, cut = rows(state, bundle, card)
     if cut:
         notices.append(cut)
@@ -273,7 +267,7 @@ def longest_per_gene(transcripts: Iterable[Transcript]) -> list[Transcript]:
 @api.get("/genes")
 def genes() -> JSON:
     """Lists one transcript a gene that overlaps a region, each with its display lane."""
-    bundle = services().bundle(_text("genome"))
+    bundle = services().catalogue.get(_text("genome"))
     start, end = _integer("start"), _integer("end")
     if start >= end:
         raise BadInputError("“start” must be below “end”.")
@@ -314,7 +308,7 @@ def next_gene() -> JSON:
 
     Genes of which the reference has no sequence are passed over.
     """
-    bundle = services().bundle(_text("genome"))
+    bundle = services().catalogue.get(_text("genome"))
     direction = request.args.get("direction", "next")
     if direction not in ("next", "previous"):
         raise BadInputError("“direction” is next or previous.")
@@ -337,7 +331,7 @@ def next_gene() -> JSON:
 @api.get("/search")
 def search() -> JSON:
     """Suggests what a text in the locus box may mean, and says how it would be understood."""
-    bundle = services().bundle(_text("genome"))
+    bundle = services().catalogue.get(_text("genome"))
     text = request.args.get("q", "")
     suggestions: dict[str, list[JSON]] = {"genes": [], "regions": [], "variants": []}
     answer: JSON = {"suggestions": suggestions}
@@ -674,7 +668,7 @@ def get_tiles() -> Response:
     The entity tag names all that decides the bytes. Where nothing is missing and the request
     carries a version, the answer may be kept for good.
     """
-    bundle = services().bundle(_text("genome"))
+    bundle = services().catalogue.get(_text("genome"))
     card = services().card(request.args.get("model", ""))
     where = TileRange(
         bundle.reference.resolve(_text("chrom")), _integer("bin"), _integer("from"), _integer("to")
@@ -791,38 +785,7 @@ def _sentence(workers: list[WorkerInfo], queued: int) -> str:
     return f"{state} on {devices} · {queued:,} queued"
 
 
-# --- Errors and log -----------------------------------------------------------------------------
-
-
-def error_json(error: LocuscopeError) -> JSON:
-    """Returns what the page shows of an error."""
-    return {"message": error.message, "suggestion": error.suggestion}
-
-
-def _error(status_code: int, message: str, suggestion: str | None = None) -> tuple[JSON, int]:
-    return {"error": {"message": message, "suggestion": suggestion}}, status_code
-
-
-@api.errorhandler(LocuscopeError)
-def _on_error(error: LocuscopeError) -> tuple[JSON, int]:
-    return {"error": error_json(error)}, error.status
-
-
-@api.errorhandler(HTTPException)
-def _on_http_error(error: HTTPException) -> tuple[JSON, int]:
-    sentences = {
-        405: "This address does not take that method.",
-        413: "What was sent is too large: at most 1 MiB.",
-        415: "The body must be JSON, sent as application/json.",
-    }
-    code = error.code or 500
-    return _error(code, sentences.get(code, "The request cannot be read."))
-
-
-@api.errorhandler(Exception)
-def _on_failure(error: Exception) -> tuple[JSON, int]:
-    log.exception("%s %s failed", request.method, request.path, exc_info=error)
-    return _error(500, "Locuscope failed on this request. The log of the server says why.")
+# --- Everything else ----------------------------------------------------------------------------
 
 
 @api.route("/", defaults={"path": ""}, methods=["GET", "POST"])
@@ -832,19 +795,6 @@ def unknown(path: str) -> JSON:
     raise NotFoundError(f"There is no /api/v1/{path[:60]}.", "/api/v1/status")
 
 
-@api.before_request
-def _start_clock() -> None:
-    g.started = time.perf_counter()
-
-
-@api.after_request
-def _log_request(response: Response) -> Response:
-    entry = {
-        "method": request.method,
-        "path": request.path,
-        "status": response.status_code,
-        "bytes": response.calculate_content_length(),
-        "ms": round(1000 * (time.perf_counter() - g.started), 1),
-    }
-    log.info("%s", json.dumps(entry))
-    return response
+def error_json(error: LocuscopeError) -> JSON:
+    """Returns what the page shows of an error."""
+    return {"message": error.message, "suggestion": error.suggestion}

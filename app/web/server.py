@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import html
+import json
 import logging
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dash
 import flask
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.http.errors import LimitRequestLine  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
@@ -21,7 +23,7 @@ from app.inference.jobs import Jobs
 from app.inference.predictions import Predictions
 from app.inference.store import ResultStore
 from app.settings import Settings
-from app.web.api import Services, api
+from app.web.api import Services, api, error_json
 from app.web.pages import register_pages
 from models import registry
 
@@ -36,6 +38,16 @@ MAX_BODY = 2**20
 #: Longest request line in bytes, the most that gunicorn allows.
 MAX_REQUEST_LINE = 8190
 METHODS = ("GET", "HEAD", "POST")
+#: Below this path errors are JSON and requests are logged.
+API = "/api/"
+#: A request that takes longer is logged as one that failed is; the others for debugging only.
+SLOW_MS = 500
+SENTENCES = {
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+    413: "What was sent is too large: at most 1 MiB.",
+    415: "The body must be JSON, sent as application/json.",
+}
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -71,8 +83,8 @@ def create_app(settings: Settings) -> dash.Dash:
     server = Flask("locuscope", static_folder=None)
     server.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     server.extensions["locuscope"] = services
-    server.before_request(_check_method)
-    server.after_request(_add_headers)
+    server.before_request(_begin)
+    server.after_request(_finish)
     server.register_error_handler(Exception, _show_error)
     server.add_url_rule("/health", "health", _alive)
     server.register_blueprint(api)
@@ -94,26 +106,45 @@ def _alive() -> Response:
     return Response("OK", mimetype="text/plain")
 
 
-def _check_method() -> None:
+def _begin() -> None:
+    g.started = time.perf_counter()
     if request.method not in METHODS:
         raise MethodNotAllowed(METHODS)
 
 
-def _add_headers(response: Response) -> Response:
+def _finish(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if request.path.startswith(API):
+        took = 1000 * (time.perf_counter() - g.started)
+        entry = {
+            "method": request.method,
+            "path": request.path,
+            "status": response.status_code,
+            "bytes": response.calculate_content_length(),
+            "ms": round(took, 1),
+        }
+        noteworthy = response.status_code >= 400 or took > SLOW_MS
+        log.log(logging.INFO if noteworthy else logging.DEBUG, "%s", json.dumps(entry))
     return response
 
 
 def _show_error(error: Exception) -> ResponseReturnValue:
-    """Turns whatever goes wrong outside the API into a page that can be read."""
+    """Turns whatever goes wrong into a sentence: JSON for the API, else a page."""
+    shown, status = _explain(error)
+    if request.path.startswith(API):
+        return {"error": error_json(shown)}, status
+    return error_page(shown.message), status
+
+
+def _explain(error: Exception) -> tuple[LocuscopeError, int]:
     if isinstance(error, LocuscopeError):
-        return error_page(error.message), error.status
+        return error, error.status
     if isinstance(error, HTTPException):
-        text = error.description or "This address cannot be shown."
-        return error_page(text), error.code or 500
+        status = error.code or 500
+        return LocuscopeError(SENTENCES.get(status, "This request cannot be read.")), status
     log.exception("%s %s failed", request.method, request.path, exc_info=error)
-    return error_page("Locuscope failed on this request. The log of the server says why."), 500
+    return LocuscopeError("Locuscope failed on this request. The server's log says why."), 500
 
 
 def error_page(message: str) -> str:
@@ -176,5 +207,6 @@ def run_web(settings: Settings) -> None:
     Raises:
         BundleError: A genome bundle cannot be used.
     """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     Catalogue.load(settings.genome_dirs)  # a bad bundle ends here, with a sentence, not in a child
     _Application(settings).run()

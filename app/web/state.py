@@ -287,8 +287,8 @@ def from_query(
 
 def _read_genome(reader: _Reader, catalogue: Catalogue) -> Bundle:
     text = reader.take("genome")
-    known = reader.attempt(lambda t: _known("genome", t, catalogue.bundles), text) if text else None
-    return catalogue.bundles[known or next(iter(catalogue.bundles))]
+    bundle = reader.attempt(catalogue.get, text) if text else None
+    return bundle or next(iter(catalogue.bundles.values()))
 
 
 def _read_model(
@@ -318,12 +318,14 @@ def _read_locus(reader: _Reader, bundle: Bundle, card: ModelCard | None) -> Locu
 
 
 def _read_biosamples(reader: _Reader, bundle: Bundle, card: ModelCard | None) -> tuple[str, ...]:
-    counts = {c.biosample.key: c for c in biosamples(bundle, card)}
+    known = [c.biosample for c in biosamples(bundle, card)]
+    default = tuple(b.key for b in known[:1])
     if "biosample" not in reader.values:
-        return tuple(counts)[:1]
-    asked = [text for text in reader.values["biosample"] if text]
-    chosen = reader.take_all("biosample", lambda t: _known("biosample", t, counts))
-    return chosen if chosen or not asked else tuple(counts)[:1]
+        return default
+    keys = {b.name: b.key for b in known} | {b.key: b.key for b in known}
+    none_asked = not any(reader.values["biosample"])
+    chosen = reader.take_all("biosample", lambda text: keys[_known("biosample", text, keys)])
+    return chosen if chosen or none_asked else default
 
 
 def _read_rows(
