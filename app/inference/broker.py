@@ -10,10 +10,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import redis
 from celery import Celery
+from kombu.connection import Connection
 from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 from redis.backoff import ExponentialBackoff
@@ -71,11 +72,25 @@ def connect(settings: Settings, *, patient: bool = False) -> redis.Redis:
     )
 
 
+class _PromptConnection(Connection):
+    """Tries again every second for as long as the broker is away.
+
+    Celery would wait longer and longer, up to half a minute, and a worker stay away as long after
+    the broker is back.
+    """
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Connection:  # noqa: ANN401
+        pace = {"interval_start": 1, "interval_step": 0, "interval_max": 1}
+        super().ensure_connection(*args, **(pace | options))  # type: ignore[no-untyped-call]
+        return self
+
+
 def celery_app(settings: Settings, *, patient: bool = False) -> Celery:
     """Returns the Celery application; it carries ids of jobs and nothing else."""
     url = settings.effective_broker_url
     timeout = WORKER_TIMEOUT if patient else WEB_TIMEOUT
     app = Celery("locuscope", broker=url, set_as_current=False)
+    app.amqp.Connection = _PromptConnection
     app.conf.update(
         # kombu would otherwise accept any certificate.
         broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if url.startswith("rediss:") else None,

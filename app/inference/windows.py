@@ -164,8 +164,8 @@ def sequence(window: Window, reference: Reference) -> str:
     length = reference.length(wanted.chromosome)
     start = max(wanted.start, 0)
     end = wanted.end if length is None else min(wanted.end, length)
-    bases: str = reference.fetch(Interval(wanted.chromosome, start, end))
-    return "N" * (start - wanted.start) + bases + "N" * (wanted.end - end)
+    bases = reference.fetch(Interval(wanted.chromosome, start, end))
+    return f"{'N' * (start - wanted.start)}{bases}{'N' * (wanted.end - end)}"
 
 
 def unknown_runs(bases: str, start: int) -> tuple[tuple[int, int], ...]:

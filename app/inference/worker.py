@@ -202,8 +202,8 @@ class _Child:
             os.kill(os.getpid(), signal.SIGKILL)
         if now - current.began > HUNG_SECONDS:
             log.error("job %s: hangs, so its process is killed", current.id[:12])
-            minutes = round(HUNG_SECONDS / 60)
-            self._desk.fail(current.id, f"This took more than {minutes} minutes and was ended.")
+            limit = f"{HUNG_SECONDS:,.0f} s"
+            self._desk.fail(current.id, f"This took longer than {limit}, so it was ended.")
             os.kill(os.getpid(), signal.SIGKILL)
 
 

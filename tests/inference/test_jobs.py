@@ -21,7 +21,7 @@ from app.inference.jobs import JobDesk, Jobs, Priority, WorkerInfo
 from app.settings import Settings
 from models.card import ModelCard
 
-from .conftest import Asked, until
+from .helpers import Asked, until
 
 ARRAYS = {"toy/CAGE/gc/.": np.arange(64, dtype=np.float32)}
 

@@ -16,7 +16,7 @@ from app.genome.reference import Reference
 from app.inference.windows import WindowGrid, padded_spans, sequence, unknown_runs
 from models.card import ModelCard, Track
 
-from .conftest import fasta, random_sequence
+from .helpers import fasta, random_sequence
 
 
 def card(width: int, crop: int, resolutions: tuple[int, ...]) -> ModelCard:

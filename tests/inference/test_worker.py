@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from app.inference.jobs import Jobs, Priority
 from app.settings import Settings
 from models.card import ModelCard
 
-from .conftest import Asked, WorkerProcess, until
+from .helpers import Asked, WorkerProcess, until
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_job_that_nobody_waits_for_is_dropped_at_its_turn(
 
 
 def test_running_job_stops_when_the_page_is_closed(asked: Asked, worker: WorkerProcess) -> None:
-    worker.behave("slow 60")
+    worker.behave("slow 20")
     asked.submit()
     asked.wait("running")
     until(lambda: worker.begun == 1)
@@ -114,7 +115,7 @@ def test_running_job_stops_when_the_page_is_closed(asked: Asked, worker: WorkerP
     worker.behave("fine")
     asked.submit()
     asked.wait("done", seconds=5)
-    assert worker.calls.count("end") == 1
+    assert worker.ended == 1
 
 
 def test_killed_child_is_run_again_at_once(asked: Asked, worker: WorkerProcess) -> None:
@@ -150,7 +151,7 @@ def both_done(*jobs: Asked) -> bool:
 def test_worker_that_is_told_to_end_leaves_its_job_to_the_next(
     asked: Asked, worker: WorkerProcess
 ) -> None:
-    worker.behave("slow 20")
+    worker.behave("slow 10")
     asked.submit()
     until(lambda: asked.status().done > 0)
     began = time.monotonic()
@@ -211,6 +212,24 @@ def test_numbers_that_are_not_finite_are_an_error(asked: Asked, worker: WorkerPr
     worker.behave("nan")
     asked.submit()
     assert "not finite" in asked.wait("failed").error
+
+
+def test_other_weights_than_asked_for_are_refused(asked: Asked, worker: WorkerProcess) -> None:
+    asked.request = replace(asked.request, weights_hash="0" * 64)
+    asked.submit()
+    assert "other weights of Toy" in asked.wait("failed").error
+    assert worker.begun == 0
+
+
+def test_hanging_job_is_ended(asked: Asked, worker: WorkerProcess) -> None:
+    worker.behave("hang")
+    asked.submit()
+    assert "took longer than 12 s" in asked.wait("failed", seconds=40).error
+    worker.behave("fine")
+    other = Asked(asked.jobs, asked.card, seed=1)
+    other.submit()
+    other.wait("done")
+    assert worker.begun == 2
 
 
 def test_hanging_job_that_nobody_wants_is_killed(asked: Asked, worker: WorkerProcess) -> None:

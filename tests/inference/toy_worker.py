@@ -13,4 +13,5 @@ from app.settings import settings  # noqa: E402
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(message)s")
 worker.STOP_SECONDS = 2.0
+worker.HUNG_SECONDS = 12.0
 sys.exit(worker.run_worker(settings(), ["toy"]))

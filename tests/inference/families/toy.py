@@ -2,7 +2,7 @@
 
 It predicts the share of G and C in each bin, so that every number can be checked by counting
 letters. Below the folder ``LOCUSCOPE_TOY``, ``behaviour`` is read before each prediction and
-``calls`` gets a line when one begins and when it ends.
+``calls`` gets a line when one begins (bases known, process) and when it ends (seconds).
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Toy(SequenceModel):
         self.folder = Path(os.environ["LOCUSCOPE_TOY"])
 
     def predict(self, one_hot: torch.Tensor, tracks: Sequence[Track]) -> dict[str, torch.Tensor]:
+        began = time.perf_counter()
         self.note(f"begin {int(one_hot.sum())} {os.getpid()}")
         name, _, seconds = (self.folder / "behaviour").read_text().partition(" ")
         if name == "raise":
@@ -54,8 +55,9 @@ class Toy(SequenceModel):
         share = x @ self.weights
         if name == "nan":
             share[0, 0] = torch.nan
-        self.note("end")
-        return {t.id: share.unflatten(1, (-1, t.resolution)).mean(2) for t in tracks}
+        output = {t.id: share.unflatten(1, (-1, t.resolution)).mean(2) for t in tracks}
+        self.note(f"end {time.perf_counter() - began}")
+        return output
 
     def note(self, text: str) -> None:
         with (self.folder / "calls").open("a") as file:

@@ -1,0 +1,132 @@
+"""The engine, run in this process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from app.errors import ComputationError, ModelUnavailableError
+from app.inference.compute import MAX_LOADED, Engine, one_hot
+from app.inference.requests import Request, sequence_sha256
+from app.settings import Settings
+from models.card import ModelCard
+
+from .helpers import random_sequence, write_model
+
+
+@pytest.fixture
+def engine(settings: Settings, toy_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    monkeypatch.setenv("LOCUSCOPE_TOY", str(toy_folder))
+    return Engine(settings)
+
+
+@pytest.fixture
+def sequence() -> str:
+    return random_sequence(4096, seed=3)
+
+
+@pytest.fixture
+def request_(card: ModelCard, sequence: str) -> Request:
+    tracks = tuple(sorted(t.id for t in card.tracks))
+    return Request(card.id, card.weights_hash, sequence_sha256(sequence), tracks, "fp32")
+
+
+def test_one_hot_columns_are_acgt_and_zero_for_anything_else() -> None:
+    letters = "ACGTNacgtRYMK-X"
+    expected = np.array([[letter == base for base in "ACGT"] for letter in letters], np.float32)
+    result = one_hot(letters)
+    assert result.dtype == torch.float32
+    np.testing.assert_array_equal(result, expected[None])
+
+
+def test_tracks_that_are_asked_for(engine: Engine, request_: Request, sequence: str) -> None:
+    result = engine.predict(replace(request_, tracks=("toy/CAGE/coarse/.",)), sequence)
+    inner = sequence[1024:-1024]
+    expected = [
+        sum(inner[i : i + 128].count(base) for base in "GC") / 128 for i in range(0, 2048, 128)
+    ]
+    assert list(result) == ["toy/CAGE/coarse/."]
+    np.testing.assert_allclose(result["toy/CAGE/coarse/."], expected, atol=1e-6)
+
+
+def test_steps_are_layers_and_their_number_is_known_from_the_second_run_on(
+    engine: Engine, request_: Request, sequence: str
+) -> None:
+    def run() -> list[tuple[int, int]]:
+        steps: list[tuple[int, int]] = []
+        engine.predict(request_, sequence, lambda *step: steps.append(step))
+        return steps
+
+    assert run() == [(i, 0) for i in range(1, 21)]
+    assert run() == [(i, 20) for i in range(1, 21)]
+
+
+def test_computation_ends_when_told_and_the_next_one_is_whole(
+    engine: Engine, request_: Request, sequence: str
+) -> None:
+    def stop_at_7(done: int, total: int) -> None:
+        if done == 7:
+            raise KeyError("stop")
+
+    with pytest.raises(KeyError, match="stop"):
+        engine.predict(request_, sequence, stop_at_7)
+    steps: list[int] = []
+    engine.predict(request_, sequence, lambda done, _: steps.append(done))
+    assert steps == list(range(1, 21))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"weights_hash": "0"}, ModelUnavailableError, "other weights of Toy"),
+        ({"model": "elsewhere"}, ModelUnavailableError, "does not know the model elsewhere"),
+        ({"tracks": ("toy/CAGE/x/.",)}, ComputationError, "no track toy/CAGE/x"),
+        ({"sequence_sha256": "0"}, ComputationError, "not the one"),
+    ],
+)
+def test_anything_but_the_very_thing_asked_for_is_refused(
+    engine: Engine,
+    request_: Request,
+    sequence: str,
+    change: dict[str, str],
+    error: type[Exception],
+    words: str,
+) -> None:
+    with pytest.raises(error, match=words):
+        engine.predict(replace(request_, **change), sequence)
+
+
+def test_wrong_length_is_refused(engine: Engine, request_: Request) -> None:
+    short = "ACGT"
+    with pytest.raises(ComputationError, match="4,096 bp, not 4"):
+        engine.predict(replace(request_, sequence_sha256=sequence_sha256(short)), short)
+
+
+def test_tampered_weights_are_not_loaded(
+    engine: Engine, settings: Settings, request_: Request, sequence: str
+) -> None:
+    file = Path(settings.weights) / "toy" / "toy.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(ModelUnavailableError, match="SHA-256"):
+        engine.predict(request_, sequence)
+    assert engine.loaded == ()
+
+
+def test_least_recently_used_model_goes(
+    settings: Settings, toy_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCUSCOPE_TOY", str(toy_folder))
+    names = [f"toy{i}" for i in range(MAX_LOADED + 1)]
+    for name in names:
+        write_model(Path(settings.weights) / name, 4096, 1024, (("gc", 32),), name)
+    engine = Engine(settings)
+    for name in names[:-1]:
+        engine.open(name)
+    first = engine.open(names[0])
+    engine.open(names[-1])
+    assert set(engine.loaded) == set(names) - {names[1]}
+    assert engine.open(names[0]) is first
