@@ -17,6 +17,7 @@
   let progress = null;
   let agreement = new Map();
   let loading = null; // AbortController of the load under way
+  let bin = 1; // width in bp of what is drawn as one step
   let drawn = false;
   let settleTimer = 0;
   let pollTimer = 0;
@@ -26,7 +27,14 @@
 
   const emit = (name, detail) => (listeners.get(name) || []).forEach((f) => f(detail));
   const on = (name, f) => listeners.set(name, [...(listeners.get(name) || []), f]);
-  const plotWidth = () => Math.max(200, $("viewport").clientWidth);
+  // Before Dash has written the page its width is known from the window: the sizes are tokens.
+  function plotWidth() {
+    if ($("viewport")) return Math.max(200, $("viewport").clientWidth);
+    const css = getComputedStyle(document.documentElement);
+    const px = (name) => parseInt(css.getPropertyValue(name), 10);
+    const side = window.innerWidth < 1100 ? 0 : px("--side");
+    return Math.max(200, window.innerWidth - side - px("--gutter"));
+  }
   const dark = () => document.documentElement.dataset.theme === "dark";
 
   function bounds() {
@@ -160,7 +168,7 @@
       chromosome: locus.chrom || locus.chromosome,
       start: locus.start - span,
       end: locus.end + span,
-      bin: ls.binWidth(span, plotWidth()),
+      bin,
       tracks: signalTracks(),
       version: progress && progress.complete ? progress.ready : "",
     };
@@ -183,22 +191,21 @@
     const mine = new AbortController();
     loading = mine;
     clearTimeout(pollTimer);
-    document.body.classList.add("loading");
+    document.documentElement.classList.add("loading");
     const query = new URLSearchParams(next);
     query.set("width", plotWidth());
     query.set("ground", dark() ? "dark" : "light");
     try {
       const answer = await ls.json(`/api/v1/view?${query}`, { signal: mine.signal });
-      const sameModel =
-        view && answer.model && view.model && view.model.id === answer.model.id;
-      if (!sameModel) progress = null;
+      if (!view || !answer.model || !view.model || view.model.id !== answer.model.id) progress = null;
       view = answer;
+      bin = ls.binWidth(view.locus.end - view.locus.start, Number(query.get("width")));
       setParams(view.query, history);
-      emit("view", view);
-      if (!drawn) $("rows-loading").hidden = false;
       const [state] = await Promise.all([askProgress(mine.signal), fetchTiles(mine.signal)]);
-      if (state && state.ready !== lastReady) await fetchTiles(mine.signal);
+      if (state && state.ready !== lastReady && lastReady) await fetchTiles(mine.signal);
       lastReady = state ? state.ready : "";
+      await page;
+      emit("view", view);
       draw(view.figure);
       emit("settled", view);
       askAgreement(mine.signal);
@@ -206,15 +213,26 @@
     } catch (error) {
       if (error.name === "AbortError") return;
       if (!(error instanceof ls.ServerError)) throw error;
+      await page;
       emit("failed", error);
       if (base) moveTo(base.start, base.end);
     } finally {
       if (loading === mine) {
         loading = null;
-        document.body.classList.remove("loading");
+        document.documentElement.classList.remove("loading");
       }
     }
   }
+
+  // Settled when Dash has written the frame of the page.
+  const page = new Promise((resolve) => {
+    const watch = new MutationObserver(() => {
+      if (!$("viewport") || !$("status")) return;
+      watch.disconnect();
+      resolve();
+    });
+    watch.observe(document.documentElement, { childList: true, subtree: true });
+  });
 
   let lastReady = "";
   const fetchTiles = (signal) => ls.loadTiles(tileRequest(view.locus), signal);
@@ -303,7 +321,7 @@
     base = { chromosome, start, end };
     region = { start: start - span, end: end + span };
     visible = { start, end };
-    where = { genome: view.genome.id, chromosome, bin: ls.binWidth(span, plotWidth()) };
+    where = { genome: view.genome.id, chromosome, bin };
     const settings = Object.fromEntries(
       view.rows.map((row) => [row.id, { scale: row.style.scale, max: row.style.ymax }]),
     );
@@ -417,6 +435,7 @@
 
   Object.assign(ls, {
     on,
+    page,
     go,
     show,
     pan,
@@ -437,6 +456,11 @@
       return visible.start + part * (visible.end - visible.start);
     },
   });
+
+  // The first view is asked for while the scripts of the page are still being read.
+  if (window.location.pathname.replace(/\/$/, "").endsWith("/browse")) {
+    show(new URLSearchParams(window.location.search), "replace");
+  }
 
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && view && drawn) pollSoon();

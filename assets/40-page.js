@@ -290,8 +290,14 @@
     $("validation").title = (view.model && view.model.validation_note) || "";
     $("view-width").textContent = view.locus.width_text;
     $("chromosome").textContent = view.locus.chrom;
-    showLocus();
-    showPanel(view);
+  });
+
+  // The controls follow when the tracks are drawn: React takes longer than the tracks.
+  ls.on("settled", (view) => {
+    setTimeout(() => {
+      showLocus();
+      showPanel(view);
+    }, 0);
   });
 
   ls.on("drawn", (detail) => {
@@ -928,18 +934,11 @@
       width = now;
     }).observe($("viewport"));
     setTheme(document.documentElement.dataset.theme);
-    ls.show(new URLSearchParams(window.location.search), "replace");
     showWorkers();
     setInterval(() => !document.hidden && showWorkers(), 5000);
   }
 
-  // Dash writes the page when its scripts have run; the view starts as soon as its frame is there.
-  const watch = new MutationObserver(() => {
-    if (!$("viewport") || !$("status")) return;
-    watch.disconnect();
-    start();
-  });
-  watch.observe(document.documentElement, { childList: true, subtree: true });
+  ls.page.then(start);
 
   Object.assign(ls, { controls, notice, toast });
 })();

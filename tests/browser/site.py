@@ -149,7 +149,7 @@ class Page:
         """Waits until the view is drawn and everything that can be predicted is."""
         self.until(
             "if (!window.locuscope) return false; const s = locuscope.state();"
-            "return s.drawn && !document.body.classList.contains('loading') &&"
+            "return s.drawn && !document.documentElement.classList.contains('loading') &&"
             "(!s.progress || s.progress.complete || s.progress.failed)",
             seconds=seconds,
             what="the view was not drawn",

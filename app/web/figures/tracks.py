@@ -148,26 +148,25 @@ def track_figure(
         geometry.append({"id": row.id, "top": top, "height": row.height})
         top += row.height + gap
     axis = {"visible": False, "fixedrange": True}
-    line = {"width": 1, "color": PALETTE[mode]["line"]}
+    # One trace for all base lines: as many layout shapes would double the time of a redraw.
+    traces.insert(
+        0,
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "hoverinfo": "skip",
+            "showlegend": False,
+            "x": [x for _ in baselines for x in (region.start, region.end, None)],
+            "y": [y for base in baselines for y in (base, base, None)],
+            "line": {"width": 1, "color": PALETTE[mode]["line"]},
+        },
+    )
     layout = {
         "width": round(width * region.width / view.width),
         "height": top,
         "margin": {"l": 0, "r": 0, "t": 0, "b": 0, "pad": 0},
         "xaxis": axis | {"range": [region.start, region.end]},
         "yaxis": axis | {"range": [top, 0]},
-        "shapes": [
-            {
-                "type": "line",
-                "xref": "paper",
-                "x0": 0,
-                "x1": 1,
-                "y0": base,
-                "y1": base,
-                "line": line,
-                "layer": "below",
-            }
-            for base in baselines
-        ],
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": FONT, "size": 11, "color": PALETTE[mode]["ink"]},

@@ -34,6 +34,7 @@ INDEX = """<!DOCTYPE html>
   document.documentElement.dataset.theme = ["light", "dark"].includes(asked) ? asked : system;
 })();
 </script>
+{{client}}
 </head>
 <body>
 {%app_entry%}
@@ -51,6 +52,18 @@ def _not_found(path: str) -> Component:
     return html.Div(
         [html.H1("No such page"), html.P([f"There is nothing at {path[:100]}. ", html.A("Start here", href="/")])],
         className="document",
+    )
+
+
+def _client_scripts(app: Dash) -> str:
+    """Returns the tags of our own scripts, which run before those of Dash.
+
+    So the first view is asked for while the browser is still reading plotly.js and React.
+    """
+    folder = Path(app.config.assets_folder)
+    return "\n".join(
+        f'<script src="{app.get_asset_url(path.name)}?m={path.stat().st_mtime_ns}"></script>'
+        for path in sorted(folder.glob("*.js"))
     )
 
 
@@ -74,9 +87,14 @@ def register_pages(app: Dash, services: Services) -> None:
         app: The application.
         services: The genomes, models and predictions that pages show.
     """
-    app.index_string = INDEX.replace("{{theme}}", css_variables()).replace(
-        "{{plotly}}", _plotly_script(app)
-    )
+    parts = {
+        "{{theme}}": css_variables(),
+        "{{client}}": _client_scripts(app),
+        "{{plotly}}": _plotly_script(app),
+    }
+    app.index_string = INDEX
+    for place, text in parts.items():
+        app.index_string = app.index_string.replace(place, text)
     app.title = "Locuscope"
     app.layout = dmc.MantineProvider(
         [dcc.Location(id="url", refresh=False), html.Div(id="content")], id="mantine"
