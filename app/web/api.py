@@ -549,10 +549,11 @@ def predict() -> JSON:
         ):
             if side.width:
                 ready.append(ensure(side, seen.predicted, Priority.PREFETCH).ready)
+    reason = next((window.error for window in progress.windows if window.error), "")
     return {
         "complete": progress.finished,
         "failed": bool(progress.failed or progress.error),
-        "message": progress.error or progress.message,
+        "message": progress.error or f"{progress.message} {reason}".strip(),
         "eta_seconds": progress.eta_seconds,
         "ready": _digest(ready),
         "total": progress.total,

@@ -276,7 +276,7 @@ def test_failed_prediction_says_why_and_is_computed_again_when_asked(
     worker.work(error="The memory of cpu is full.")
     failed = predict(client, prefetch=False)
     assert (failed["complete"], failed["failed"]) == (True, True)
-    assert failed["message"]
+    assert failed["message"].endswith("The memory of cpu is full.")
     assert failed["windows"][0]["error"] == "The memory of cpu is full."
     assert worker.work() == 0
     assert predict(client, prefetch=False, retry=True)["failed"] is False
