@@ -190,8 +190,6 @@ def genomes() -> None:
         )
         for path, message in bundle.problems:
             click.echo(f"  left out: {path}: {message}")
-    for problem in catalogue.problems:
-        click.echo(problem, err=True)
     if not catalogue.bundles:
         raise click.UsageError("Name a genome bundle with --genome FOLDER.")
 

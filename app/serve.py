@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from app.errors import LocuscopeError
+from app.genome.catalogue import Catalogue
 from app.settings import Settings
 
 log = logging.getLogger("locuscope.serve")
@@ -89,8 +90,10 @@ def serve(settings: Settings) -> None:
         settings: Settings, which the children read from the environment.
 
     Raises:
+        BundleError: A genome bundle cannot be used.
         LocuscopeError: A part does not start or does not stay up.
     """
+    Catalogue.load(settings.genome_dirs)  # a bundle that cannot be used ends it here, in one line
     names = ["worker", "web"] if settings.broker_url else ["broker", "worker", "web"]
     children = [_Child(name) for name in names]
     url = f"http://{settings.host}:{settings.port}"

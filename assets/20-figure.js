@@ -45,7 +45,7 @@
   // One closed polygon a run of bins that have values, for a trace with line.shape "hv":
   // from the base line up, a step a bin, and back to the base line at the end of the last bin.
   function polygon(where, series, start, end, top, scale, x, y) {
-    const transform = transforms[scale] || transforms.linear;
+    const transform = transforms[scale];
     const px = top > 0 ? series.height / transform(top) : 0;
     const { base, sign } = series;
     let open = false;
@@ -75,26 +75,31 @@
     }
   }
 
-  // Fills the signal traces of a figure and returns the top of the scale of every row.
-  function fill(figure, where, region, visible, settings) {
+  // Fills the signal traces of a figure. Returns by row the tops of its scales: one that predicted
+  // and observed share, or with `shared` false one each, predicted first.
+  function fill(figure, where, region, visible, settings, shared) {
     const byRow = new Map();
     for (const trace of figure.data) {
       if (!trace.meta) continue;
-      byRow.set(trace.meta.row, [...(byRow.get(trace.meta.row) || []), trace]);
+      byRow.set(trace.meta.row, [trace, ...(byRow.get(trace.meta.row) || [])]);
     }
     const tops = new Map();
     for (const [row, traces] of byRow) {
-      const given = (settings && settings[row]) || {};
-      const shared = traces.flatMap((trace) => trace.meta.series);
-      const top = given.max || highest(where, shared, visible.start, visible.end);
-      tops.set(row, { top, scale: given.scale || "linear" });
-      for (const trace of traces) {
-        trace.x = [];
-        trace.y = [];
-        for (const series of trace.meta.series) {
-          polygon(where, series, region.start, region.end, top, given.scale, trace.x, trace.y);
+      const { scale, max } = settings[row];
+      const groups = shared ? [traces] : traces.map((trace) => [trace]);
+      const rowTops = groups.map((group) => {
+        const series = group.flatMap((trace) => trace.meta.series);
+        const top = max || highest(where, series, visible.start, visible.end);
+        for (const trace of group) {
+          trace.x = [];
+          trace.y = [];
+          for (const one of trace.meta.series) {
+            polygon(where, one, region.start, region.end, top, scale, trace.x, trace.y);
+          }
         }
-      }
+        return top;
+      });
+      tops.set(row, { tops: rowTops, scale });
     }
     return tops;
   }

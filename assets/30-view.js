@@ -160,6 +160,12 @@
   const signalTracks = () =>
     view.rows.flatMap((row) => [...row.predicted, ...row.observed].map((track) => track.id));
 
+  // Names finished data, so that the browser may keep the tiles; empty while windows are missing.
+  function tileVersion() {
+    if (!predicts()) return view.data.v;
+    return progress && progress.complete ? progress.ready : "";
+  }
+
   function tileRequest(locus) {
     const span = locus.end - locus.start;
     return {
@@ -170,7 +176,7 @@
       end: locus.end + span,
       bin,
       tracks: signalTracks(),
-      version: progress && progress.complete ? progress.ready : "",
+      version: tileVersion(),
     };
   }
 
@@ -325,7 +331,7 @@
     const settings = Object.fromEntries(
       view.rows.map((row) => [row.id, { scale: row.style.scale, max: row.style.ymax }]),
     );
-    const tops = ls.fill(figure, where, region, base, settings);
+    const tops = ls.fill(figure, where, region, base, settings, view.autoscale === "group");
     const px = plotWidth();
     figure.layout.width = 3 * px;
     $("world").style.width = `${3 * px}px`;

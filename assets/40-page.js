@@ -305,8 +305,10 @@
     for (const node of document.querySelectorAll(".row-label[data-row]")) {
       const top = tops.get(node.dataset.row);
       if (!top) continue;
-      const text = top.top > 0 ? ls.valueText(top.top) : "";
+      const text = top.tops.filter((one) => one > 0).map(ls.valueText).join(" | ");
       node.querySelector(".row-top").textContent = text + (text && top.scale === "log" ? " ln" : "");
+      node.querySelector(".row-top").title =
+        top.tops.length > 1 ? "Top of the scale: predicted | observed" : "Top of the scale";
       node.querySelector(".row-zero").hidden = !text;
     }
   });
@@ -372,7 +374,7 @@
   function emptyMessage(row) {
     const top = tops.get(row.id);
     if (row.error) return row.error;
-    return top && top.top === 0 && !row.predicted.length ? "Nothing measured here" : "";
+    return top && !top.tops.some((one) => one > 0) && !row.predicted.length ? "Nothing measured here" : "";
   }
 
   // ---- Row menu and drawer --------------------------------------------------------------------
@@ -557,22 +559,17 @@
 
   // ---- Side panel -----------------------------------------------------------------------------
 
-  let panel = { model: null, biosamples: null, checked: null, genome: null };
+  let panel = { key: null, model: null, biosamples: null, checked: null, genome: null };
   const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
-  function showPanel(view) {
+  async function showPanel(view) {
     const checked = view.rows.map((row) => row.id);
     const model = view.model ? view.model.id : "";
     const key = `${view.genome.id}|${model}`;
     if (panel.key !== key) {
-      setProps("biosamples", { data: view.biosamples });
-      setProps("track-tree", {
-        data: view.groups.map((group) => ({
-          value: group.modality,
-          label: `${group.label}  ${ls.number.format(group.rows.length)}`,
-          children: group.rows.map((row) => ({ value: row.id, label: row.label })),
-        })),
-      });
+      panel = { ...panel, key };
+      await fillPanel(view.genome.id, model);
+      if (ls.state().view !== view) return;
     }
     panel = { key, model, genome: view.genome.id, biosamples: view.chosen_biosamples, checked };
     setProps("genome", { value: view.genome.id });
@@ -580,6 +577,26 @@
     setProps("biosamples", { value: view.chosen_biosamples });
     setProps("track-tree", { checked });
     setProps("overlay", { value: view.mode });
+    setProps("autoscale", { checked: view.autoscale === "group" });
+  }
+
+  // What can be chosen depends on genome and model alone, so it is asked for once.
+  async function fillPanel(genome, model) {
+    const query = new URLSearchParams({ genome, model });
+    try {
+      const { groups, biosamples } = await ls.json(`/api/v1/tracks?${query}`);
+      setProps("biosamples", { data: biosamples });
+      setProps("track-tree", {
+        data: groups.map((group) => ({
+          value: group.modality,
+          label: `${group.label}  ${ls.number.format(group.rows.length)}`,
+          children: group.rows.map((row) => ({ value: row.id, label: row.label })),
+        })),
+      });
+    } catch (error) {
+      if (!(error instanceof ls.ServerError)) throw error;
+      notice(error.message, "error");
+    }
   }
 
   const controls = {
@@ -608,6 +625,11 @@
         return;
       }
       ls.go({ track: [...kept, ...added], hide: null });
+    },
+    autoscale: (shared) => {
+      const { view } = ls.state();
+      const value = shared ? "group" : "each";
+      if (view && value !== view.autoscale) ls.go({ autoscale: value });
     },
     overlay: (value) => {
       const { view } = ls.state();

@@ -123,7 +123,8 @@ def parse_locus(text: str, bundle: Bundle) -> Locus:
         BadInputError: It cannot be understood, or lies outside the chromosome.
         NotFoundError: There is no such chromosome or gene.
         ReferenceMismatchError: The REF of a variant is not what the sequence has there.
-        SequenceUnavailableError: The reference has only pieces, and it lies outside them.
+        SequenceUnavailableError: The reference has only pieces, and it lies outside them. An
+            interval that reaches beyond a piece is none: panning must not change its width.
     """
     if len(text) > MAX_TEXT:
         raise LimitError(f"A locus can have {MAX_TEXT:,} characters at most.")
@@ -179,22 +180,12 @@ def _interval(name: str, start: int, end: int, bundle: Bundle, how: str = "") ->
         reading = format_interval(Interval(chromosome, left, length))
         raise _outside(chromosome, length, reading)
     interval = Interval(chromosome, start, end)
-    _check_covered(interval, bundle)
+    piece = _best_piece(interval, bundle)
+    if piece is None:
+        bundle.reference.piece_containing(interval)  # raises, and names the nearest piece
+    elif _clip(interval, piece) != interval:
+        how += ", in part beyond the sequence of this genome"
     return Locus(interval, "interval", format_interval(interval) + how)
-
-
-def _check_covered(interval: Interval, bundle: Bundle) -> None:
-    """Raises SequenceUnavailableError unless a piece has all of it; suggests the part it has."""
-    try:
-        bundle.reference.piece_containing(interval)
-    except SequenceUnavailableError as error:
-        piece = _best_piece(interval, bundle)
-        if piece is None:
-            raise
-        reading = format_interval(_clip(interval, piece))
-        raise SequenceUnavailableError(
-            f"{error.message} Did you mean {reading}?", reading
-        ) from None
 
 
 def _best_piece(interval: Interval, bundle: Bundle) -> Interval | None:

@@ -218,7 +218,25 @@ def _check_complete(path: Path) -> None:
 
 
 def _binned(bases: Doubles, n_bins: int) -> Summary:
-    """Summarises one value a base in ``n_bins`` equal bins, edges between bases allowed."""
+    """Summarises one value a base in ``n_bins`` equal bins."""
+    whole = len(bases) % n_bins == 0
+    return _in_whole_bins(bases, n_bins) if whole else _across_edges(bases, n_bins)
+
+
+def _in_whole_bins(bases: Doubles, n_bins: int) -> Summary:
+    """Summarises bins whose edges lie between bases, several times as fast as any edges."""
+    bins = bases.reshape(n_bins, -1)
+    measured = np.isfinite(bins)
+    count = measured.sum(1)
+    lowest = np.where(measured, bins, np.inf).min(1)
+    highest = np.where(measured, bins, -np.inf).max(1)
+    lowest[count == 0] = highest[count == 0] = np.nan
+    with np.errstate(invalid="ignore"):
+        return _summary(np.where(measured, bins, 0.0).sum(1) / count, lowest, highest)
+
+
+def _across_edges(bases: Doubles, n_bins: int) -> Summary:
+    """Summarises equal bins whose edges may lie within a base."""
     measured = np.isfinite(bases)
     edges: Doubles = np.linspace(0, len(bases), n_bins + 1)
     first = np.floor(edges[:-1]).astype(np.int64)

@@ -265,10 +265,11 @@ def test_places_outside_the_pieces(hg38: Bundle) -> None:
     """The window of MAPK1 is chr22:21,691,453-21,822,524."""
     edge = parse_locus("chr22:21,691,453-21,822,524", hg38)
     assert edge.interval == Interval("chr22", 21_691_452, 21_822_524)
+    for text in ("chr22:21,691,452-21,822,524", "chr22:21,800,000-21,900,000"):
+        over = parse_locus(text, hg38)
+        assert format_interval(over.interval) == text
+        assert over.label.endswith("in part beyond the sequence of this genome")
     for text, suggestion in {
-        "chr22:21,691,452-21,822,524": "chr22:21,691,453-21,822,524",
-        "chr22:21,691,453-21,822,525": "chr22:21,691,453-21,822,524",
-        "chr22:21,800,000-21,900,000": "chr22:21,800,000-21,822,524",
         "chr22:1-100": "chr22:21,691,453-21,822,524",
         "chr22:21,822,525": "chr22:21,691,453-21,822,524",
         "chr5:81,600,000": "chr5:81,403,248-81,534,319",

@@ -139,6 +139,13 @@ def _side(cards: dict[str, ModelCard]) -> html.Aside:
                 fullWidth=True,
                 **{"aria-label": "How predicted and observed share a row"},
             ),
+            dmc.Switch(
+                id="autoscale",
+                label="One scale for both",
+                size="xs",
+                mt=8,
+                checked=True,
+            ),
             html.H2("Tracks"),
             dmc.Tree(
                 id="track-tree", data=[], checkboxes=True, checked=[], expanded=[], levelOffset=14
@@ -283,6 +290,7 @@ def register(app: Dash) -> None:
         ("biosamples", "value", "biosamples"),
         ("track-tree", "checked", "tracks"),
         ("overlay", "value", "overlay"),
+        ("autoscale", "checked", "autoscale"),
     ):
         app.clientside_callback(
             ClientsideFunction("controls", function),

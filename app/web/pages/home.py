@@ -35,7 +35,6 @@ def _card(bundle: Bundle, services: Services) -> html.A:
 def layout(services: Services) -> html.Div:
     """Returns the page."""
     genomes = [_card(bundle, services) for bundle in services.catalogue.bundles.values()]
-    problems = [html.P(text, className="error") for text in services.catalogue.problems]
     return document(
         html.H1("The genome browser for sequence models"),
         html.P(
@@ -48,5 +47,4 @@ def layout(services: Services) -> html.Div:
         else html.P(
             ["No genome is loaded. Start with ", html.Code("locuscope serve --genome FOLDER"), "."]
         ),
-        *problems,
     )
