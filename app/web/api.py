@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 import numpy as np
 from alphagenome.data.genome import Interval
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app, jsonify, request
 
 from app.errors import (
     BadInputError,
@@ -507,8 +507,6 @@ def view() -> JSON:
         "locus": _locus_json(bundle, state.locus),
         "model": _model_json(card) if card else None,
         "rows": [_row_json(row, bins) for row in seen.rows],
-        "groups": _groups_json(bundle, card),
-        "biosamples": _biosamples_json(bundle, card),
         "chosen_biosamples": state.biosamples,
         "hidden": state.hidden,
         "mode": state.mode,
@@ -521,6 +519,17 @@ def view() -> JSON:
             seen.rows, transcripts, state.locus, region, width, ground, state.mode
         ),
     }
+
+
+@api.get("/tracks")
+def get_tracks() -> Response:
+    """Lists all that can be chosen of a genome and a model: rows by modality, and biosamples."""
+    bundle = services().catalogue.get(_text("genome"))
+    card = services().card(request.args.get("model", ""))
+    response = jsonify(groups=_groups_json(bundle, card), biosamples=_biosamples_json(bundle, card))
+    response.headers["Cache-Control"] = "no-cache"
+    response.add_etag()
+    return response.make_conditional(request)
 
 
 # --- Prediction ---------------------------------------------------------------------------------

@@ -92,6 +92,7 @@ def create_app(settings: Settings) -> dash.Dash:
         "locuscope",
         server=server,  # type: ignore[arg-type]
         assets_folder=str(ASSETS),
+        assets_ignore=r".*\.js",  # the index loads them itself, in their order
         update_title="",
         add_log_handler=False,
         suppress_callback_exceptions=True,
@@ -115,6 +116,9 @@ def _begin() -> None:
 def _finish(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if request.path.startswith("/assets/") and "m" in request.args and response.status_code == 200:
+        # The address names the version of the file, so the browser need not ask again.
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     if request.path.startswith(API):
         took = 1000 * (time.perf_counter() - g.started)
         entry = {

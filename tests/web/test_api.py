@@ -177,6 +177,13 @@ def test_view_describes_all_that_is_drawn(client: FlaskClient) -> None:
     data = {key: answer["data"][key] for key in ("bin", "tile", "from", "to")}
     assert data == {"bin": 16, "tile": 1024, "from": 1, "to": 3}
     assert answer["figure"]["geometry"]["rows"][0]["id"] == D1
+    assert "groups" not in answer
+    assert "biosamples" not in answer
+
+
+def test_tracks_list_all_that_can_be_chosen(client: FlaskClient) -> None:
+    answer = client.get("/api/v1/tracks?genome=toy1&model=toy").json
+    assert set(answer) == {"groups", "biosamples"}
     assert {g["modality"]: len(g["rows"]) for g in answer["groups"]} == {
         "DNASE": 2,
         "CAGE": 1,
@@ -190,6 +197,37 @@ def test_view_describes_all_that_is_drawn(client: FlaskClient) -> None:
         "predicted": 1,
         "observed": 1,
     }
+    cage = next(g for g in answer["groups"] if g["modality"] == "CAGE")
+    assert cage == {
+        "modality": "CAGE",
+        "label": "CAGE",
+        "family": "transcription",
+        "rows": [
+            {
+                "id": "toy/CAGE/c1",
+                "label": "CD4+ T cells, naive +-",
+                "predicted": True,
+                "observed": True,
+            }
+        ],
+    }
+    alone = client.get("/api/v1/tracks?genome=toy1").json
+    assert not any(row["predicted"] for group in alone["groups"] for row in group["rows"])
+    assert [b["label"] for b in alone["biosamples"]] == ["HepG2", "CD4+ T cells, naive", "K562"]
+
+
+def test_tracks_that_did_not_change_are_not_sent_again(client: FlaskClient) -> None:
+    url = "/api/v1/tracks?genome=toy1&model=toy"
+    first = client.get(url)
+    assert first.headers["Cache-Control"] == "no-cache"
+    assert first.headers["ETag"].startswith('"')
+    again = client.get(url, headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    assert again.headers["ETag"] == first.headers["ETag"]
+    other = client.get(
+        "/api/v1/tracks?genome=toy1", headers={"If-None-Match": first.headers["ETag"]}
+    )
+    assert other.status_code == 200
 
 
 def test_margins_end_with_the_chromosome(client: FlaskClient) -> None:
