@@ -529,7 +529,8 @@ def get_tracks() -> Response:
     response = jsonify(groups=_groups_json(bundle, card), biosamples=_biosamples_json(bundle, card))
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 # --- Prediction ---------------------------------------------------------------------------------

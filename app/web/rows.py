@@ -13,7 +13,8 @@ from models.card import MODALITIES, Biosample, ModelCard, Summary, Track
 if TYPE_CHECKING:
     from app.web.state import ViewState
 
-Scale = Literal["linear", "log", "symlog"]
+#: ``log`` is sign(x) ln(1 + abs(x)), which has a value everywhere.
+Scale = Literal["linear", "log"]
 T = TypeVar("T")
 
 #: Most rows that one view draws.

@@ -380,6 +380,34 @@ def test_tiles_that_did_not_change_are_not_sent_again(client: FlaskClient) -> No
     assert other.status_code == 200
 
 
+def test_measurements_are_kept_for_good_under_the_version_of_the_view(client: FlaskClient) -> None:
+    version = client.get(f"/api/v1/view?{VIEW}").json["data"]["v"]
+    measured = client.get(tiles_url([OBSERVED_D1], v=version))
+    assert measured.headers["Cache-Control"] == FOREVER
+    again = client.get(
+        tiles_url([OBSERVED_D1], v=version), headers={"If-None-Match": measured.headers["ETag"]}
+    )
+    assert (again.status_code, again.headers["Cache-Control"]) == (304, FOREVER)
+    # Nothing is predicted yet, so whatever holds a predicted track must be asked for again.
+    mixed = client.get(tiles_url([OBSERVED_D1, D1], v=version))
+    assert mixed.headers["Cache-Control"] == "no-cache"
+
+
+def test_predictions_are_kept_for_good_only_when_complete_and_named(
+    client: FlaskClient, worker: Worker
+) -> None:
+    ready = predict(client, prefetch=False)["ready"]
+    assert client.get(tiles_url([D1], v=ready)).headers["Cache-Control"] == "no-cache"
+    worker.work()
+    ready = predict(client, prefetch=False)["ready"]
+    # Tile 5 is 40,960 to 49,152, inside the view.
+    inside = {"from": 5, "to": 5}
+    assert client.get(tiles_url([D1], v=ready, **inside)).headers["Cache-Control"] == FOREVER
+    assert client.get(tiles_url([D1], **inside)).headers["Cache-Control"] == "no-cache"
+    beyond = {"from": 8, "to": 9}
+    assert client.get(tiles_url([D1], v=ready, **beyond)).headers["Cache-Control"] == "no-cache"
+
+
 def test_a_file_that_changed_has_another_tag(client: FlaskClient, genome: Path) -> None:
     first = client.get(tiles_url([OBSERVED_D1])).headers["ETag"]
     path = genome / "0.bw"
