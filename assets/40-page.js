@@ -286,7 +286,9 @@
     $("no-rows").hidden = view.rows.length > 0;
     document.body.classList.toggle("simulated", Boolean(view.genome.simulated));
     $("licence-note").textContent = (view.model && view.model.licence_note) || "";
-    $("validation").textContent = view.model ? `${view.model.title}: ${view.model.validation}` : "";
+    $("validation").textContent = view.model
+      ? `Numbers checked by ${view.model.validation}`
+      : "";
     $("validation").title = (view.model && view.model.validation_note) || "";
     $("view-width").textContent = view.locus.width_text;
     $("chromosome").textContent = view.locus.chrom;
@@ -309,7 +311,9 @@
       node.querySelector(".row-top").textContent = text + (text && top.scale === "log" ? " ln" : "");
       node.querySelector(".row-top").title =
         top.tops.length > 1 ? "Top of the scale: predicted | observed" : "Top of the scale";
-      node.querySelector(".row-zero").hidden = !text;
+      // Where both strands share the row, 0 is in the middle.
+      const pair = ls.state().view.rows.find((row) => row.id === node.dataset.row).strand === "+-";
+      node.querySelector(".row-zero").hidden = !text || pair;
     }
   });
 
@@ -559,6 +563,7 @@
 
   // ---- Side panel -----------------------------------------------------------------------------
 
+  let trackGroups = [];
   let panel = { key: null, model: null, biosamples: null, checked: null, genome: null };
   const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
@@ -575,10 +580,21 @@
     setProps("genome", { value: view.genome.id });
     setProps("model", { value: model });
     setProps("biosamples", { value: view.chosen_biosamples });
-    setProps("track-tree", { checked });
+    setProps("track-tree", { checked, data: treeData(new Set(checked)) });
     setProps("overlay", { value: view.mode });
     setProps("autoscale", { checked: view.autoscale === "group" });
   }
+
+  // Each modality says how many of its tracks are shown.
+  const treeData = (shown) =>
+    trackGroups.map((group) => {
+      const count = group.rows.filter((row) => shown.has(row.id)).length;
+      return {
+        value: group.modality,
+        label: `${group.label} \u00b7 ${count}/${ls.number.format(group.rows.length)}`,
+        children: group.rows.map((row) => ({ value: row.id, label: row.label })),
+      };
+    });
 
   // What can be chosen depends on genome and model alone, so it is asked for once.
   async function fillPanel(genome, model) {
@@ -586,13 +602,7 @@
     try {
       const { groups, biosamples } = await ls.json(`/api/v1/tracks?${query}`);
       setProps("biosamples", { data: biosamples });
-      setProps("track-tree", {
-        data: groups.map((group) => ({
-          value: group.modality,
-          label: `${group.label}  ${ls.number.format(group.rows.length)}`,
-          children: group.rows.map((row) => ({ value: row.id, label: row.label })),
-        })),
-      });
+      trackGroups = groups;
     } catch (error) {
       if (!(error instanceof ls.ServerError)) throw error;
       notice(error.message, "error");

@@ -116,6 +116,21 @@ class TrackTable(ContactsTable):
     dataset: Slug = "measured"
 
 
+class SuggestedView(_Table):
+    """One ``[[views]]``: a view worth seeing first, offered on the first page.
+
+    Attributes:
+        title: A few words.
+        about: What there is to see.
+        link: Query of the view without ``genome``, e.g. ``locus=chr1:1-1000&model=spliceai``. The
+            first view is also the one that opens when a link names nothing but the genome.
+    """
+
+    title: Name
+    about: str = ""
+    link: Annotated[str, Field(min_length=1, max_length=4_000)]
+
+
 class BundleFile(_Table):
     """All of ``genome.toml``."""
 
@@ -124,6 +139,7 @@ class BundleFile(_Table):
     genes: GenesTable | None = None
     tracks: tuple[TrackTable, ...] = Field((), strict=False)
     contacts: tuple[ContactsTable, ...] = Field((), strict=False)
+    views: tuple[SuggestedView, ...] = Field((), strict=False)
 
 
 _TABLES: dict[str, type[_Table]] = {
@@ -132,6 +148,7 @@ _TABLES: dict[str, type[_Table]] = {
     "genes": GenesTable,
     "tracks": TrackTable,
     "contacts": ContactsTable,
+    "views": SuggestedView,
 }
 
 

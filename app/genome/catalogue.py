@@ -12,6 +12,7 @@ from app.errors import BundleError, NotFoundError
 from app.genome.bundle_file import (
     BundleFile,
     ContactsTable,
+    SuggestedView,
     TrackTable,
     bundle_path,
     read_bundle_file,
@@ -46,6 +47,7 @@ class Bundle:
         genes: The annotation; empty where there is none.
         tracks: Measured signals by track id, in the order of the file.
         contacts: Contact matrices.
+        views: Views worth seeing first.
         problems: Files that were left out, and why.
     """
 
@@ -59,6 +61,7 @@ class Bundle:
     genes: Genes
     tracks: dict[str, ObservedTrack] = field(default_factory=dict, repr=False)
     contacts: tuple[ContactTrack, ...] = ()
+    views: tuple[SuggestedView, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @classmethod
@@ -84,6 +87,7 @@ class Bundle:
             genes=_genes(folder, content, reference, problems),
             tracks=_tracks(folder, content, reference, problems),
             contacts=_contacts(folder, content, reference, problems),
+            views=content.views,
             problems=tuple(problems),
         )
 

@@ -176,12 +176,16 @@ class Page:
         """Types into whatever has the focus."""
         ActionChains(self.driver).send_keys(*keys).perform()
 
+    def type_locus(self, text: str) -> None:
+        """Types into the locus box, in place of what it holds."""
+        self.element("#locus").click()
+        self.run("document.getElementById('locus').select()")
+        self.keys(text)
+
     def search(self, text: str) -> None:
         """Types into the locus box and presses Enter."""
-        box = self.element("#locus")
-        box.click()
-        box.clear()
-        box.send_keys(text + "\n")
+        self.type_locus(text)
+        self.keys("\n")
 
     def drag(self, css: str, dx: int, *, x: int = 0, y: int = 0, shift: bool = False) -> None:
         """Drags from (x, y) off the middle of an element, dx px to the right."""

@@ -229,3 +229,22 @@ def test_reading_bundles_never_loads_torch(folder: Path) -> None:
         [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "False"
+
+
+def test_views_worth_seeing_are_kept_in_order(folder: Path) -> None:
+    (folder / "genome.toml").write_text(
+        MINIMAL
+        + '[[views]]\ntitle = "A"\nlink = "locus=chr1:1-100"\n'
+        + '[[views]]\ntitle = "B"\nabout = "why"\nlink = "locus=chr1:200-300"\n'
+    )
+    views = Bundle.load(folder).views
+    assert [(v.title, v.about, v.link) for v in views] == [
+        ("A", "", "locus=chr1:1-100"),
+        ("B", "why", "locus=chr1:200-300"),
+    ]
+
+
+def test_a_view_without_a_link_is_refused(folder: Path) -> None:
+    (folder / "genome.toml").write_text(MINIMAL + '[[views]]\ntitle = "A"\n')
+    with pytest.raises(BundleError, match="the key link in .views. number 1 is missing"):
+        Bundle.load(folder)

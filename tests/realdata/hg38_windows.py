@@ -20,6 +20,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import click
 import numpy as np
@@ -164,6 +165,54 @@ def _write_bigwig(path: Path, values: np.ndarray, windows: list[tuple[str, int, 
             file.addEntries(chromosome, start, values=values[i].tolist(), span=BIN, step=BIN)
 
 
+def _link(**params: object) -> str:
+    return urlencode(params, doseq=True, quote_via=quote, safe="/:,")
+
+
+_OURS = "baskerville-human74"
+VIEWS: list[dict[str, object]] = [
+    {
+        "title": "Predicted beside observed at MAPK1",
+        "about": "DNase, CAGE and RNA-seq of four cell types. The model was trained on this window.",
+        "link": _link(
+            locus="chr22:21691454-21822524",
+            model=_OURS,
+            biosample=["EFO:0001187", "EFO:0002784"],
+            track=[
+                f"{_OURS}/DNASE/ENCFF136DBS/.",
+                f"{_OURS}/DNASE/ENCFF427FEF/.",
+                f"{_OURS}/CAGE/CNhs10853",
+                f"{_OURS}/RNA_SEQ/ENCFF782HFV",
+                f"{_OURS}/RNA_SEQ/ENCFF946ZPT/.",
+            ],
+        ),
+    },
+    {
+        "title": "A window that the model has never seen",
+        "about": "Held out for testing: ten cell types of DNase on chromosome 16.",
+        "link": _link(
+            locus="chr16:24614104-24745174",
+            model=_OURS,
+            track=[
+                f"{_OURS}/DNASE/{name}/."
+                for name in ("ENCFF890OGQ", "ENCFF136DBS", "ENCFF427FEF", "ENCFF472TFO",
+                             "ENCFF810XTS", "ENCFF154NSS", "ENCFF302BVR", "ENCFF785TYR",
+                             "ENCFF385DEA", "ENCFF622PZI")
+            ],
+        ),
+    },  # fmt: skip
+    {
+        "title": "Splice sites of MAPK1",
+        "about": "SpliceAI's acceptor and donor probability on both strands, over the gene's exons.",
+        "link": _link(
+            locus="chr22:21760000-21780000",
+            model="spliceai",
+            track=["spliceai/SPLICE_SITES/acceptor", "spliceai/SPLICE_SITES/donor"],
+        ),
+    },
+]
+
+
 def _toml(name: str, pairs: dict[str, object]) -> str:
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in pairs.items()]
     return "\n".join([name, *lines, ""])
@@ -248,6 +297,7 @@ def _write(folder: Path, realdata: Path) -> None:
         _toml("[reference]", {"path": "reference.fa"}),
         _toml("[genes]", {"path": "genes.tsv", "format": "spliceai"}),
     ]
+    parts += [_toml("[[views]]", view) for view in VIEWS]
     for i, target in enumerate(tqdm(targets, desc="Writing tracks", unit="track")):
         row = described[track_id(target)]
         _write_bigwig(folder / "tracks" / _file_name(row), coverage[:, :, i], windows)

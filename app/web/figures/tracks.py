@@ -20,6 +20,8 @@ from app.web.theme import FONT, PALETTE, SIZES, Mode, modality_colour, rgba
 
 Overlay = Literal["stacked", "overlay", "mirror"]
 
+#: Lanes that the gene row always has, so that the rows below seldom move.
+MIN_GENE_LANES = 2
 #: Space in px kept free above the highest value, so that a peak does not touch the next row.
 HEADROOM = 3
 
@@ -132,7 +134,7 @@ def track_figure(
     """
     bp_per_px = view.width / width
     placed, hidden = pack_lanes(transcripts, view, bp_per_px)
-    lanes = 1 + max((p.lane for p in placed), default=0)
+    lanes = max(MIN_GENE_LANES, 1 + max((p.lane for p in placed), default=0))
     gap = SIZES["gap"]
     gene_height = lanes * SIZES["gene-lane"]
     traces = gene_traces(placed, region, bp_per_px, gap, mode)

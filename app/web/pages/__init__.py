@@ -15,7 +15,7 @@ from app.web.pages import browse, home, models, status
 from app.web.theme import css_variables
 
 if TYPE_CHECKING:
-    from app.web.api import Services
+    from app.web.services import Services
 
 #: The colour scheme is set before the first paint, so that a dark page never flashes white.
 INDEX = """<!DOCTYPE html>

@@ -51,7 +51,7 @@ def _bar(catalogue: Catalogue) -> html.Header:
             dmc.Select(
                 id="genome",
                 data=[{"value": b.id, "label": b.name} for b in catalogue.bundles.values()],
-                w=190,
+                w=212,
                 size="xs",
                 allowDeselect=False,
                 **{"aria-label": "Genome"},

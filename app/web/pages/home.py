@@ -4,37 +4,98 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from dash import html
 
+from app.errors import LocuscopeError
+from app.genome.bundle_file import SuggestedView
+from app.genome.locus import format_interval, format_width
+from app.web.figures.preview import PreviewRow, preview
 from app.web.pages.frame import document
-from app.web.state import from_query
+from app.web.rows import Row, rows
+from app.web.state import ViewState, from_query
+from app.web.theme import modality_colour
 
 if TYPE_CHECKING:
     from app.genome.catalogue import Bundle
-    from app.web.api import Services
+    from app.web.services import Services
+    from models.card import ModelCard
+
+PREVIEW_ROWS = 4
+PREVIEW_BINS = 240
+#: Wider views than this are shown without a picture: reading them would hold up the page.
+PREVIEW_WIDEST = 1_000_000
 
 
-def _card(bundle: Bundle, services: Services) -> html.A:
-    state, _ = from_query(f"genome={bundle.id}", services.catalogue, services.preferred_cards())
-    facts = [
-        f"{len(bundle.reference.pieces):,} stretches of sequence",
-        f"{len(bundle.tracks):,} measured tracks",
-    ]
-    if bundle.simulated:
-        facts.insert(0, "simulated")
+def _preview_row(
+    row: Row, state: ViewState, bundle: Bundle, card: ModelCard | None, services: Services
+) -> PreviewRow:
+    where = (state.locus.chromosome, state.locus.start, state.locus.end, PREVIEW_BINS)
+    plane = 2 if row.summary == "max" else 0
+    nothing = np.empty(0, np.float32)
+    predicted = observed = nothing
+    if card and row.predicted:
+        predicted = services.predictions.summarise(card, bundle, row.predicted[0], *where)[plane]
+    if row.observed:
+        observed = row.observed[0].summarise(*where)[plane]
+    return PreviewRow(modality_colour(row.modality, "light"), predicted, observed)
+
+
+def _picture(state: ViewState, bundle: Bundle, services: Services) -> html.Img | html.P:
+    """Returns the first rows of a view as they are now: measured, and predicted where stored."""
+    if state.locus.width > PREVIEW_WIDEST:
+        return html.P("Too wide for a picture here.", className="muted")
+    card = services.cards.get(state.model)
+    shown, _ = rows(state, bundle, card)
+    try:
+        drawn = [
+            _preview_row(row, state, bundle, card, services) for row in shown[:PREVIEW_ROWS]
+        ]
+    except LocuscopeError as error:
+        return html.P(error.message, className="error")
+    return html.Img(src=preview(drawn), alt=f"The first tracks of {format_interval(state.locus)}")
+
+
+def _card(bundle: Bundle, view: SuggestedView, services: Services) -> html.A:
+    cards = services.preferred_cards()
+    state, _ = from_query(f"genome={bundle.id}&{view.link}", services.catalogue, cards)
     return html.A(
         [
-            html.H3(bundle.name),
-            html.Div(f"{bundle.assembly} · {' · '.join(facts)}", className="muted"),
+            html.H3(view.title),
+            html.Div(view.about, className="muted"),
+            _picture(state, bundle, services),
+            html.Div(
+                [format_interval(state.locus), " · ", format_width(state.locus.width)],
+                className="muted small",
+            ),
         ],
         href=f"/browse?{state.to_query()}",
         className="card",
     )
 
 
+def _genome(bundle: Bundle, services: Services) -> html.Section:
+    facts = [
+        *(["simulated"] if bundle.simulated else []),
+        bundle.assembly,
+        f"{len(bundle.reference.chromosomes):,} chromosomes",
+        f"{len(bundle.tracks):,} measured tracks",
+    ]
+    start = SuggestedView(title="Start browsing", link="v=1")
+    return html.Section(
+        [
+            html.H2(f"{bundle.name} · {' · '.join(facts)}"),
+            html.Div(
+                [_card(bundle, view, services) for view in bundle.views or (start,)],
+                className="cards",
+            ),
+        ]
+    )
+
+
 def layout(services: Services) -> html.Div:
     """Returns the page."""
-    genomes = [_card(bundle, services) for bundle in services.catalogue.bundles.values()]
+    genomes = [_genome(bundle, services) for bundle in services.catalogue.bundles.values()]
     return document(
         html.H1("The genome browser for sequence models"),
         html.P(
@@ -42,9 +103,16 @@ def layout(services: Services) -> html.Div:
             "above what was measured. Every view is a link.",
             className="lead",
         ),
-        html.Div(genomes, className="cards")
-        if genomes
-        else html.P(
-            ["No genome is loaded. Start with ", html.Code("locuscope serve --genome FOLDER"), "."]
+        *(
+            genomes
+            or [
+                html.P(
+                    [
+                        "No genome is loaded. Start with ",
+                        html.Code("locuscope serve --genome FOLDER"),
+                        ".",
+                    ]
+                )
+            ]
         ),
     )

@@ -11,7 +11,7 @@ from app.web.rows import LABELS
 from models import registry
 
 if TYPE_CHECKING:
-    from app.web.api import Services
+    from app.web.services import Services
     from models.card import ModelCard
 
 
@@ -24,7 +24,7 @@ def _facts(card: ModelCard, problem: str | None) -> html.Dl:
         ("Predicts", ", ".join(f"{n:,} {label}" for label, n in counts.items())),
         ("Reads", f"{card.input_width:,} bp, predicts the central {card.output_width:,} bp"),
         ("Genomes", ", ".join(card.genomes)),
-        ("Numbers checked by", f"{card.validation}. {card.validation_note}"),
+        ("Numbers checked by", f"{card.validation.capitalize()}. {card.validation_note}"),
         ("Licence", card.licence),
         ("Restriction", card.licence_note),
         ("Paper", card.paper),

@@ -11,7 +11,7 @@ from app.web.pages.frame import document, table
 
 if TYPE_CHECKING:
     from app.inference.jobs import WorkerInfo
-    from app.web.api import Services
+    from app.web.services import Services
 
 
 def _workers(services: Services) -> tuple[list[WorkerInfo], str | None]:
