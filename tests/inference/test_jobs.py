@@ -16,12 +16,12 @@ import pytest
 
 from app.errors import BadInputError, LimitError, NotFoundError, WorkerUnavailableError
 from app.inference import jobs as jobs_module
-from app.inference.broker import connect, start_broker
+from app.inference.broker import broker_pid, connect, run_broker
 from app.inference.jobs import JobDesk, Jobs, Priority, WorkerInfo
 from app.settings import Settings
 from models.card import ModelCard
 
-from .helpers import Asked, until
+from .helpers import Asked, Broker, until
 
 ARRAYS = {"toy/CAGE/gc/.": np.arange(64, dtype=np.float32)}
 
@@ -228,13 +228,13 @@ def test_absent_broker_is_said_within_a_second(settings: Settings, card: ModelCa
         with pytest.raises(WorkerUnavailableError, match="locuscope broker"):
             call()
         assert time.monotonic() - began < 1
-    server = start_broker(settings)
+    server = Broker(settings)
     job.submit()
     assert job.status().state == "queued"
     server.stop()
     with pytest.raises(WorkerUnavailableError):
         job.status()
-    server = start_broker(settings)
+    server = Broker(settings)
     assert job.status().state == "lost"
     job.submit()
     assert jobs.waiting("toy") == 1
@@ -259,7 +259,7 @@ def test_results_go_before_messages_when_memory_is_short(
     settings: Settings, card: ModelCard
 ) -> None:
     small = settings.model_copy(update={"broker_bytes": 16 * 2**20})
-    server = start_broker(small)
+    server = Broker(small)
     jobs, desk = Jobs(small), JobDesk(small, "host:1")
     first = Asked(jobs, card, seed=0)
     first.submit()
@@ -279,7 +279,7 @@ def test_broker_is_private_and_alone(settings: Settings, broker: None) -> None:
     assert stat.S_IMODE(settings.runtime_dir.stat().st_mode) == 0o700
     assert stat.S_IMODE(settings.broker_socket.stat().st_mode) == 0o700
     with pytest.raises(WorkerUnavailableError, match="already runs"):
-        start_broker(settings)
+        run_broker(settings)
     assert connect(settings).config_get("port") == {"port": "0"}
     assert connect(settings).config_get("maxmemory-policy") == {"maxmemory-policy": "volatile-lru"}
 
@@ -287,33 +287,48 @@ def test_broker_is_private_and_alone(settings: Settings, broker: None) -> None:
 def test_folder_that_others_can_enter_is_refused(settings: Settings) -> None:
     settings.runtime_dir.mkdir(mode=0o755)
     with pytest.raises(WorkerUnavailableError, match="other users"):
-        start_broker(settings)
+        run_broker(settings)
+
+
+def test_broker_says_which_process_is_in_the_way(settings: Settings, broker: None) -> None:
+    pid = connect(settings).info("server")["process_id"]
+    assert broker_pid(settings) == pid
+    with pytest.raises(WorkerUnavailableError, match=f"process {pid}"):
+        run_broker(settings)
+
+
+def test_socket_with_too_long_a_path_is_refused(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    with pytest.raises(WorkerUnavailableError, match="XDG_RUNTIME_DIR"):
+        run_broker(settings)
 
 
 @pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
-def test_broker_in_the_foreground_ends_cleanly(settings: Settings, name: signal.Signals) -> None:
+def test_broker_ends_cleanly(settings: Settings, name: signal.Signals) -> None:
     settings.runtime_dir.mkdir(mode=0o700)
     settings.broker_socket.touch()  # left over from a crash
-    code = "from app.inference.broker import run_broker; from app.settings import settings; "
-    process = subprocess.Popen(
-        [sys.executable, "-c", code + "run_broker(settings())"],
-        env=os.environ | {"LOCUSCOPE_CACHE_DIR": str(settings.cache_dir)},
-        cwd=Path(__file__).parents[2],
-    )
-    try:
-        until(lambda: answers(settings), seconds=15)
-        process.send_signal(name)
-        assert process.wait(timeout=10) == 0
-        assert not settings.broker_socket.exists()
-    finally:
-        process.kill()
+    server = Broker(settings)
+    os.kill(server.process.pid, name)
+    server.process.join(timeout=5)
+    assert server.process.exitcode == 0
+    assert not settings.broker_socket.exists()
+    assert broker_pid(settings) is None
 
 
-def answers(settings: Settings) -> bool:
-    try:
-        return Jobs(settings).workers() == []
-    except WorkerUnavailableError:
-        return False
+def test_killed_broker_leaves_nothing_in_the_way(settings: Settings) -> None:
+    killed = Broker(settings)
+    assert connect(settings).info("server")["process_id"] == killed.process.pid
+    killed.process.kill()
+    killed.process.join()
+    assert settings.broker_socket.exists()
+    assert broker_pid(settings) is None
+    server = Broker(settings)
+    assert broker_pid(settings) == server.process.pid
+    server.stop()
 
 
 def test_web_side_does_not_import_torch() -> None:

@@ -10,12 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.inference.broker import connect, start_broker
+from app.inference.broker import connect
 from app.inference.jobs import Jobs, Priority
 from app.settings import Settings
 from models.card import ModelCard
 
-from .helpers import Asked, WorkerProcess, until
+from .helpers import Asked, Broker, WorkerProcess, until
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ def test_job_waits_for_a_worker_that_starts_later(asked: Asked, worker: WorkerPr
 def test_worker_outlives_its_broker(
     settings: Settings, toy_folder: object, card: ModelCard
 ) -> None:
-    server = start_broker(settings)
+    server = Broker(settings)
     process = WorkerProcess(settings, toy_folder)  # type: ignore[arg-type]
     process.start()
     jobs = Jobs(settings)
@@ -275,7 +275,7 @@ def test_worker_outlives_its_broker(
         until(jobs.workers)
         server.stop()
         time.sleep(3)
-        server = start_broker(settings)
+        server = Broker(settings)
         job = Asked(jobs, card)
         job.submit()
         job.wait("done", seconds=20)

@@ -11,13 +11,14 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.genome.catalogue import Bundle, Catalogue
-from app.inference.broker import PREFIX, connect, start_broker
+from app.inference.broker import PREFIX, connect
 from app.inference.jobs import JobDesk, WorkerInfo
 from app.settings import Settings
 from app.web.server import create_app
 from models import registry
 from models.card import ModelCard
 from tests.genome.made import write_bigwig, write_fasta, write_toml
+from tests.inference.helpers import Broker
 
 LENGTHS = {"chr1": 100_000, "chr2": 9_000}
 RESOLUTION = 32
@@ -149,7 +150,7 @@ def client(settings: Settings) -> FlaskClient:
 
 @pytest.fixture
 def broker(settings: Settings) -> Iterator[None]:
-    server = start_broker(settings)
+    server = Broker(settings)
     yield
     server.stop()
 
