@@ -23,8 +23,10 @@ from app.inference.jobs import Jobs
 from app.inference.predictions import Predictions
 from app.inference.store import ResultStore
 from app.settings import Settings
-from app.web.api import Services, api, error_json
+from app.web import describe
+from app.web.api import api
 from app.web.pages import register_pages
+from app.web.services import Services
 from models import registry
 
 if TYPE_CHECKING:
@@ -137,7 +139,7 @@ def _show_error(error: Exception) -> ResponseReturnValue:
     """Turns whatever goes wrong into a sentence: JSON for the API, else a page."""
     shown, status = _explain(error)
     if request.path.startswith(API):
-        return {"error": error_json(shown)}, status
+        return {"error": describe.error(shown)}, status
     return error_page(shown.message), status
 
 

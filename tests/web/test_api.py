@@ -15,7 +15,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app.genome.catalogue import Bundle
-from app.web.api import FOREVER, Services, longest_per_gene
+from app.inference.jobs import WorkerInfo
+from app.web.api import FOREVER
+from app.web.services import Services
 from app.web.tiles import MAX_TRACKS
 from tests.web.conftest import Worker, gc_share, signal
 from tests.web.test_agreement import pearson, ranks
@@ -82,6 +84,51 @@ def test_models_say_what_is_missing_and_whether_a_worker_serves_them(
     assert next(iter(models)) != "baskerville-human74"
 
 
+def test_models_are_listed_without_a_broker(client: FlaskClient) -> None:
+    models = {m["id"]: m for m in client.get("/api/v1/models").json["models"]}
+    assert (models["toy"]["unavailable"], models["toy"]["worker"]) == ("", False)
+
+
+def test_a_model_that_a_worker_holds_needs_no_files_here(
+    client: FlaskClient, worker: Worker
+) -> None:
+    def missing() -> str:
+        return client.get("/api/v1/view?model=baskerville-human74").json["model"]["unavailable"]
+
+    assert "model.h5" in missing()
+    held = ("baskerville-human74",)
+    worker.desk.show(WorkerInfo(worker.desk.worker, ("baskerville",), "cuda", held, ""))
+    assert missing() == ""
+    # What is here still comes first, so that the default does not depend on who runs.
+    assert client.get("/api/v1/view").json["model"]["id"] == "toy"
+
+
+def test_where_no_files_are_here_the_default_is_what_a_worker_holds(
+    client: FlaskClient, worker: Worker, weights: Path
+) -> None:
+    services: Services = client.application.extensions["locuscope"]
+    two = {id_: services.cards[id_] for id_ in ("baskerville-human74", "toy")}
+    services = replace(services, cards=two)
+    path, kept = weights / "toy" / "toy.bin", weights / "toy" / "toy.kept"
+    path.rename(kept)
+    try:
+        assert list(services.preferred_cards()) == ["toy", "baskerville-human74"]
+        worker.desk.show(WorkerInfo(worker.desk.worker, ("toy",), "cpu", (), ""))
+        assert list(services.preferred_cards()) == ["baskerville-human74", "toy"]
+    finally:
+        kept.rename(path)
+
+
+def test_workers_are_not_asked_where_the_files_are_here(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(_: object) -> None:
+        raise AssertionError("workers were asked")
+
+    monkeypatch.setattr("app.inference.jobs.Jobs.workers", never)
+    assert client.get(f"/api/v1/view?{VIEW}").status_code == 200
+
+
 def test_genes_are_listed_with_lanes(client: FlaskClient) -> None:
     answer = client.get("/api/v1/genes?genome=toy1&chrom=1&start=0&end=30000").json
     assert [(g["symbol"], g["start"], g["end"], g["strand"]) for g in answer["genes"]] == [
@@ -91,13 +138,6 @@ def test_genes_are_listed_with_lanes(client: FlaskClient) -> None:
     assert answer["genes"][0]["exons"] == [[1_000, 2_500], [7_500, 9_000]]
     assert answer["genes"][0]["cds"] == [2_000, 8_000]
     assert (answer["total"], answer["hidden"]) == (2, 0)
-
-
-def test_the_transcript_with_most_exonic_bases_stands_for_its_gene(bundle: Bundle) -> None:
-    (alpha,) = bundle.genes.overlapping(Interval("chr1", 0, 10_000))
-    short = replace(alpha, transcript_id="short", exons=((1_000, 1_200),))
-    long = replace(alpha, transcript_id="long", exons=((1_000, 9_000),))
-    assert longest_per_gene([short, long, alpha]) == [long]
 
 
 @pytest.mark.parametrize(
@@ -563,7 +603,7 @@ def test_a_failure_of_ours_is_a_sentence_and_not_a_trace(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr("app.web.api.format_interval", broken)
+    monkeypatch.setattr("app.web.describe.format_interval", broken)
     error = error_of(client.get("/api/v1/view"), 500)
     assert "secret" not in error["message"]
     assert "secret detail" in caplog.text

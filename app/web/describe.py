@@ -1,0 +1,201 @@
+"""Descriptions of what is served, as JSON; ``docs/api.md`` says what they mean."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from alphagenome.data.genome import Interval
+
+from app.errors import LocuscopeError
+from app.genome.catalogue import Bundle
+from app.genome.genes import Gene, Transcript
+from app.genome.locus import format_interval, format_width
+from app.web.rows import LABELS, Row, biosamples, track_groups
+from app.web.services import services
+from app.web.state import ViewState
+from app.web.tiles import TILE, planes, tile_indices
+from app.web.versions import data_version
+from app.web.view import View
+from models.card import ModelCard, Track
+
+JSON = dict[str, Any]
+
+#: Most pieces of one chromosome that are listed.
+MAX_PIECES = 500
+
+
+def genome(bundle: Bundle) -> JSON:
+    """Describes a genome, with the files that were left out of it."""
+    return {
+        "id": bundle.id,
+        "name": bundle.name,
+        "assembly": bundle.assembly,
+        "simulated": bundle.simulated,
+        "problems": [{"path": str(path), "message": message} for path, message in bundle.problems],
+    }
+
+
+def model(card: ModelCard) -> JSON:
+    """Describes a model, and why it cannot be used if it cannot."""
+    return {
+        "id": card.id,
+        "title": card.title,
+        "family": card.family,
+        "summary": card.summary,
+        "paper": card.paper,
+        "licence": card.licence,
+        "licence_note": card.licence_note,
+        "genomes": list(card.genomes),
+        "input_width": card.input_width,
+        "output_width": card.output_width,
+        "validation": card.validation,
+        "validation_note": card.validation_note,
+        "precision": card.precision,
+        "tracks": len(card.tracks),
+        "unavailable": services().unavailable(card),
+    }
+
+
+def gene(known: Gene) -> JSON:
+    """Describes a gene."""
+    return {
+        "symbol": known.symbol,
+        "id": known.gene_id,
+        "strand": known.strand,
+        "start": known.start,
+        "end": known.end,
+    }
+
+
+def transcript(placed: Transcript, lane: int) -> JSON:
+    """Describes a transcript, the gene it stands for, and the lane it is drawn in."""
+    return gene(placed.gene) | {
+        "transcript": placed.transcript_id,
+        "start": placed.start,
+        "end": placed.end,
+        "exons": placed.exons,
+        "cds": placed.cds,
+        "lane": lane,
+    }
+
+
+def locus(bundle: Bundle, interval: Interval) -> JSON:
+    """Describes a region and the chromosome that it lies on."""
+    pieces = bundle.reference.pieces_on(interval.chromosome)
+    return {
+        "chrom": interval.chromosome,
+        "start": interval.start,
+        "end": interval.end,
+        "text": format_interval(interval),
+        "width_text": format_width(interval.width),
+        "chrom_length": bundle.reference.length(interval.chromosome),
+        "pieces": [{"start": p.start, "end": p.end} for p in pieces[:MAX_PIECES]],
+    }
+
+
+def track(shown: Track, width: int) -> JSON:
+    """Describes a track whose tiles have bins of ``width`` bp."""
+    return {
+        "id": shown.id,
+        "name": shown.name,
+        "strand": shown.strand,
+        "unit": shown.unit,
+        "resolution": shown.resolution,
+        "summary": shown.summary,
+        "planes": planes(width, shown.resolution),
+    }
+
+
+def row(shown: Row, width: int) -> JSON:
+    """Describes a row whose tiles have bins of ``width`` bp."""
+    first, biosample = shown.tracks[0], shown.biosample
+    return {
+        "id": shown.id,
+        "kind": shown.kind,
+        "modality": shown.modality,
+        "label": LABELS[shown.modality],
+        "family": shown.family,
+        "title": shown.title,
+        "assay": first.assay,
+        "target": first.target,
+        "biosample": {"key": biosample.key, "name": biosample.name, "curie": biosample.curie}
+        if biosample
+        else None,
+        "strand": shown.strand,
+        "unit": shown.unit,
+        "resolution": first.resolution,
+        "summary": shown.summary,
+        "style": asdict(shown.style),
+        "predicted": [track(t, width) for t in shown.predicted],
+        "observed": [track(o.track, width) | {"predicted": o.predicted} for o in shown.observed],
+    }
+
+
+def row_choices(bundle: Bundle, card: ModelCard | None) -> list[JSON]:
+    """Lists every row that can be chosen, by modality."""
+    return [
+        {
+            "modality": modality,
+            "label": LABELS[modality],
+            "family": group[0].family,
+            "rows": [
+                {
+                    "id": one.id,
+                    "label": f"{one.biosample.name if one.biosample else one.title} "
+                    f"{one.strand.replace('.', '')}".strip(),
+                    "predicted": bool(one.predicted),
+                    "observed": bool(one.observed),
+                }
+                for one in group
+            ],
+        }
+        for modality, group in track_groups(bundle, card).items()
+    ]
+
+
+def biosample_choices(bundle: Bundle, card: ModelCard | None) -> list[JSON]:
+    """Lists every biosample that can be chosen, and how many rows it has."""
+    return [
+        {
+            "value": c.biosample.key,
+            "label": c.biosample.name,
+            "search": " ".join((c.biosample.curie, *c.biosample.synonyms)),
+            "predicted": c.predicted,
+            "observed": c.observed,
+        }
+        for c in biosamples(bundle, card)
+    ]
+
+
+def highlights(state: ViewState) -> list[JSON]:
+    """Lists the marked regions of the chromosome in view."""
+    return [
+        {
+            "start": h.interval.start,
+            "end": h.interval.end,
+            "text": format_interval(h.interval),
+            "note": h.note,
+        }
+        for h in state.highlights
+        if h.interval.chromosome == state.locus.chromosome
+    ]
+
+
+def data(view: View, bins: int) -> JSON:
+    """Describes the tiles that a view and its margins need."""
+    wide = view.drawn
+    length = view.bundle.reference.length(wide.chromosome) or wide.end
+    first, last = tile_indices(max(wide.start, 0), min(wide.end, length), bins)
+    return {
+        "bin": bins,
+        "tile": TILE,
+        "from": first,
+        "to": last,
+        "v": data_version(view.bundle, view.card),
+    }
+
+
+def error(shown: LocuscopeError) -> JSON:
+    """Describes an error: what is wrong, and the nearest valid request if there is one."""
+    return {"message": shown.message, "suggestion": shown.suggestion}

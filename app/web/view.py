@@ -1,0 +1,51 @@
+"""A link, and what it refers to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alphagenome.data.genome import Interval
+
+from app.genome.catalogue import Bundle
+from app.web.rows import Row, rows
+from app.web.services import services
+from app.web.state import ViewState, from_query
+from models.card import ModelCard, Track
+
+
+@dataclass(frozen=True)
+class View:
+    """A view and what it refers to."""
+
+    state: ViewState
+    bundle: Bundle
+    card: ModelCard | None
+    rows: list[Row]
+    notices: list[str]
+
+    @property
+    def predicted(self) -> list[Track]:
+        """Every predicted track in the rows."""
+        return [track for row in self.rows for track in row.predicted]
+
+    @property
+    def drawn(self) -> Interval:
+        """What is drawn: the locus and one screen on either side, beyond the chromosome too."""
+        locus = self.state.locus
+        return Interval(locus.chromosome, locus.start - locus.width, locus.end + locus.width)
+
+
+def read_view(query: str) -> View:
+    """Reads a link; see ``from_query``."""
+    its = services()
+    state, notices = from_query(query, its.catalogue, its.preferred_cards())
+    bundle, card = its.catalogue.get(state.genome), its.card(state.model)
+    shown, cut = rows(state, bundle, card)
+    if cut:
+        notices.append(cut)
+    if card and bundle.assembly not in card.genomes:
+        notices.append(
+            f"{card.title} is meant for {' and '.join(card.genomes)}; the assembly of this genome "
+            f"is {bundle.assembly}."
+        )
+    return View(state, bundle, card, shown, notices)
