@@ -13,6 +13,7 @@ import dash
 import flask
 from flask import Flask, Response, g, request
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.http.errors import LimitRequestLine  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -180,6 +181,15 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         )
 
 
+class _Log(Logger):  # type: ignore[misc]
+    """Hands gunicorn's messages to the handler that all others of this process go to."""
+
+    def setup(self, cfg: Any) -> None:  # noqa: ANN401
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
 class _Application(BaseApplication):  # type: ignore[misc]
     """gunicorn, set up from here rather than from a command line."""
 
@@ -193,6 +203,8 @@ class _Application(BaseApplication):  # type: ignore[misc]
             "workers": 1,
             "threads": 8,
             "worker_class": _Worker,
+            "logger_class": _Log,
+            "loglevel": "warning",
             "limit_request_line": MAX_REQUEST_LINE,
             "control_socket_disable": True,
             "graceful_timeout": 5,
@@ -213,6 +225,5 @@ def run_web(settings: Settings) -> None:
     Raises:
         BundleError: A genome bundle cannot be used.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     Catalogue.load(settings.genome_dirs)  # a bad bundle ends here, with a sentence, not in a child
     _Application(settings).run()
