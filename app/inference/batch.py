@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -16,15 +18,22 @@ from alphagenome.data.genome import Interval
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from app.errors import BadInputError, ComputationError, ModelUnavailableError, NotFoundError
+from app.errors import (
+    BadInputError,
+    ComputationError,
+    LimitError,
+    ModelUnavailableError,
+    NotFoundError,
+)
 from app.genome.catalogue import Bundle, Catalogue
 from app.genome.locus import format_interval, parse_locus
-from app.inference.compute import Engine
+from app.inference.compute import Engine, describe_failure
 from app.inference.jobs import JobStatus, Priority, WorkerInfo
 from app.inference.predictions import Predictions, Values
 from app.inference.requests import Request
 from app.inference.store import ResultStore
 from app.inference.vcf import ScoreSummary, SpliceModel, score_vcf
+from app.inference.windows import Window, WindowGrid
 from app.settings import Settings
 from models.card import ModelCard, Track
 
@@ -36,29 +45,34 @@ class InProcessJobs:
 
     Args:
         engine: Computes.
-        done: Told of each window.
     """
 
-    def __init__(self, engine: Engine, done: Callable[[], object]) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._done = done
         self._results: dict[str, dict[str, NDArray[np.float32]]] = {}
 
     def submit(
         self,
         request: Request,
         sequence: str,
-        family: str,  # noqa: ARG002 - which queue does not matter here
-        priority: Priority = Priority.BATCH,  # noqa: ARG002 - first come, first served
+        family: str,
+        priority: Priority = Priority.BATCH,
         *,
-        retry: bool = False,  # noqa: ARG002 - what failed has ended the command
+        retry: bool = False,
     ) -> None:
-        """Computes a window."""
-        self._results[request.id] = self._engine.predict(request, sequence)
-        self._done()
+        """Computes a window; there is no queue to choose, and what failed has ended the command.
+
+        Raises:
+            ComputationError: The model failed.
+        """
+        try:
+            self._results[request.id] = self._engine.predict(request, sequence)
+        except Exception as error:
+            title = self._engine.cards[request.model].title
+            raise ComputationError(describe_failure(title, error)) from error
 
     def status(self, ids: Sequence[str]) -> dict[str, JobStatus]:
-        """Tells which windows have been computed."""
+        """Tells which windows have been computed and not been handed over yet."""
         return {id_: JobStatus("done" if id_ in self._results else "lost") for id_ in ids}
 
     def result(self, id_: str) -> dict[str, NDArray[np.float32]]:
@@ -83,18 +97,22 @@ def predict_to_file(
         interval_text: A locus as people write it.
         tracks_text: Track ids or parts of them, separated by commas; empty for all.
         out: ``.npz`` (by track id one float32 array, and ``metadata`` as JSON), ``.tsv`` or
-            ``.bw``; NaN, an empty field or nothing where there is no prediction.
+            ``.bw`` (and ``.bw.json`` with the metadata); NaN, an empty field or nothing where there
+            is no prediction.
 
     Returns:
-        The files written: one, or for several tracks as bigWig one a track.
+        The files written: for several tracks as bigWig one a track.
 
     Raises:
-        BadInputError: The locus or the file's ending cannot be read.
+        BadInputError: The locus or the file's ending cannot be read, or this genome has too little
+            sequence there.
+        LimitError: The interval is wider than ``settings.max_view``.
         NotFoundError: There is no such model or track.
         ModelUnavailableError: The model's weights are missing or wrong.
     """
     if out.suffix not in FORMATS:
         raise BadInputError(f"The output ends in {', '.join(FORMATS)}, not in {out.name!r}.")
+    _check_folder(out)
     bundle = _bundle(settings)
     engine = Engine(settings)
     card = _card(engine, model)
@@ -103,7 +121,13 @@ def predict_to_file(
     engine.open(card.id)
     values = _predict(settings, engine, card, bundle, interval, tracks)
     write = {".npz": _write_npz, ".tsv": _write_tsv, ".bw": _write_bigwig}[out.suffix]
-    return write(out, card, bundle, interval, values)
+    return write(out, _Prediction(card, bundle, interval, values))
+
+
+def _check_folder(out: Path) -> None:
+    """Refuses an output that cannot be written before anything is computed for it."""
+    if not out.parent.is_dir():
+        raise NotFoundError(f"There is no folder {out.parent}.")
 
 
 def _bundle(settings: Settings) -> Bundle:
@@ -138,111 +162,164 @@ def _predict(  # noqa: PLR0917 - all of it is needed
     interval: Interval,
     tracks: Sequence[Track],
 ) -> dict[str, Values]:
+    """Computes what is not stored, window by window, and reads all of it from the store."""
+    if interval.width > settings.max_view:
+        raise LimitError(
+            f"{interval.width:,} bp are too many at once; "
+            f"ask for {settings.max_view:,} bp or less, or raise LOCUSCOPE_MAX_VIEW."
+        )
+    windows = _windows(card, bundle, interval)
     store = ResultStore(settings.cache_dir / "results", settings.cache_bytes)
-    with tqdm(desc=card.title, unit=" windows", leave=False, disable=None) as bar:
-        jobs = InProcessJobs(engine, bar.update)
-        predictions = Predictions(settings, jobs, store)
-        progress = predictions.ensure(card, bundle, interval, tracks, Priority.BATCH)
-        while not progress.finished and not progress.error:
-            progress = predictions.ensure(card, bundle, interval, tracks, Priority.BATCH)
-    if progress.error:
-        raise ComputationError(progress.error)
-    if not progress.total:
+    predictions = Predictions(settings, InProcessJobs(engine), store)
+    for window in tqdm(windows, desc=card.title, unit=" windows", leave=False, disable=None):
+        progress = predictions.ensure(card, bundle, window.use, tracks)  # computes
+        if not progress.finished and not progress.error:
+            progress = predictions.ensure(card, bundle, window.use, tracks)  # stores
+        if progress.error:
+            raise ComputationError(progress.error)
+    values = {t.id: predictions.values(card, bundle, t, interval) for t in tracks}
+    for track in tracks:
+        if any(s.state == "missing" for s in predictions.spans(card, bundle, track, interval)):
+            raise LimitError(
+                f"All of it does not fit into {settings.cache_bytes:,} bytes of stored results. "
+                "Choose fewer --tracks, or raise LOCUSCOPE_CACHE_BYTES."
+            )
+    store.close()
+    return values
+
+
+def _windows(card: ModelCard, bundle: Bundle, interval: Interval) -> list[Window]:
+    """Returns the windows that predict an interval, from left to right.
+
+    Raises:
+        BadInputError: There is none, or the interval reaches into several pieces of the reference,
+            whose bins do not share a grid.
+    """
+    grid = WindowGrid(card, bundle.reference)
+    parts = [part for piece, part in grid.parts(interval) if grid.windows_in(piece, part)]
+    if not parts:
         raise BadInputError(
             f"{card.title} reads {card.input_width:,} bp and predicts the central "
             f"{card.output_width:,} bp; this genome has too little sequence around "
             f"{format_interval(interval)}."
         )
-    values = {t.id: predictions.values(card, bundle, t, interval) for t in tracks}
-    store.close()
-    return values
+    if len(parts) > 1:
+        raise BadInputError(
+            f"{format_interval(interval)} reaches into {len(parts)} separate pieces of this "
+            "genome; ask for one of them.",
+            format_interval(max(parts, key=lambda part: part.width)),
+        )
+    return grid.windows(interval)
 
 
-def _provenance(card: ModelCard, bundle: Bundle, interval: Interval) -> dict[str, Any]:
-    return {
-        "program": f"locuscope {version('locuscope')}",
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model": card.id,
-        "weights": card.weights_hash,
-        "validation": card.validation,
-        "licence": card.licence,
-        "licence_note": card.licence_note,
-        "genome": bundle.id,
-        "assembly": bundle.assembly,
-        "reference": bundle.reference.checksum,
-        "simulated": bundle.simulated,
-        "interval": format_interval(interval),
-        "notice": "not for clinical use",
-    }
+@dataclass(frozen=True)
+class _Prediction:
+    """What was computed, and where; the values by track id."""
 
+    card: ModelCard
+    bundle: Bundle
+    interval: Interval
+    values: dict[str, Values]
 
-def _write_npz(
-    out: Path, card: ModelCard, bundle: Bundle, interval: Interval, values: dict[str, Values]
-) -> list[Path]:
-    units = {track.id: track.unit for track in card.tracks}
-    about = {
-        id_: {
-            "chromosome": interval.chromosome,
-            "start": v.start,
-            "resolution": v.resolution,
-            "unit": units[id_],
+    def provenance(self) -> dict[str, Any]:
+        """Returns where the numbers come from."""
+        card, bundle = self.card, self.bundle
+        return {
+            "program": f"locuscope {version('locuscope')}",
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "model": card.id,
+            "weights": card.weights_hash,
+            "validation": card.validation,
+            "licence": card.licence,
+            "licence_note": card.licence_note,
+            "genome": bundle.id,
+            "assembly": bundle.assembly,
+            "reference": bundle.reference.checksum,
+            "simulated": bundle.simulated,
+            "interval": format_interval(self.interval),
+            "notice": "not for clinical use",
         }
-        for id_, v in values.items()
-    }
-    metadata = json.dumps(_provenance(card, bundle, interval) | {"tracks": about})
-    arrays: dict[str, Any] = {id_: v.values for id_, v in values.items()}
-    np.savez_compressed(out, allow_pickle=False, metadata=np.array(metadata), **arrays)
+
+    def metadata(self, files: dict[str, Path] | None = None) -> str:
+        """Returns as JSON the provenance, and of each track where its bins lie."""
+        units = {track.id: track.unit for track in self.card.tracks}
+        tracks: dict[str, dict[str, Any]] = {
+            id_: {
+                "chromosome": self.interval.chromosome,
+                "start": v.start,
+                "resolution": v.resolution,
+                "unit": units[id_],
+            }
+            for id_, v in self.values.items()
+        }
+        for id_, path in (files or {}).items():
+            tracks[id_]["file"] = path.name
+        return json.dumps(self.provenance() | {"tracks": tracks}, indent=1)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Yields a name to write to; what is there becomes ``path`` only if all went well."""
+    part = path.with_name(f".part-{path.name}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write_npz(out: Path, made: _Prediction) -> list[Path]:
+    arrays: dict[str, Any] = {id_: v.values for id_, v in made.values.items()}
+    metadata = np.array(made.metadata())
+    with _whole(out) as part:
+        np.savez_compressed(part, allow_pickle=False, metadata=metadata, **arrays)
     return [out]
 
 
-def _write_tsv(
-    out: Path, card: ModelCard, bundle: Bundle, interval: Interval, values: dict[str, Values]
-) -> list[Path]:
-    if len({(v.start, v.resolution) for v in values.values()}) > 1:
+def _write_tsv(out: Path, made: _Prediction) -> list[Path]:
+    if len({(v.start, v.resolution) for v in made.values.values()}) > 1:
         raise BadInputError(
             "These tracks have different resolutions and cannot share one table. "
             "Choose tracks of one resolution with --tracks, or write .npz."
         )
-    first = next(iter(values.values()))
-    table = np.stack([v.values for v in values.values()], axis=1)
-    with out.open("w", encoding="utf-8") as file:
-        for name, value in _provenance(card, bundle, interval).items():
+    first = next(iter(made.values.values()))
+    table = np.stack([v.values for v in made.values.values()], axis=1)
+    with _whole(out) as part, part.open("w", encoding="utf-8") as file:
+        for name, value in made.provenance().items():
             file.write(f"# {name}: {value}\n")
-        file.write("\t".join(("chromosome", "start", "end", *values)) + "\n")
+        file.write("\t".join(("chromosome", "start", "end", *made.values)) + "\n")
         for i, row in enumerate(table):
             start = first.start + i * first.resolution
             numbers = ("" if np.isnan(x) else f"{x:.6g}" for x in row)
-            place = (interval.chromosome, str(start), str(start + first.resolution))
+            place = (made.interval.chromosome, str(start), str(start + first.resolution))
             file.write("\t".join((*place, *numbers)) + "\n")
     return [out]
 
 
-def _write_bigwig(
-    out: Path,
-    card: ModelCard,  # noqa: ARG001 - a bigWig has no place for provenance
-    bundle: Bundle,
-    interval: Interval,
-    values: dict[str, Values],
-) -> list[Path]:
-    chromosome = interval.chromosome
-    length = bundle.reference.length(chromosome) or max(
-        piece.end for piece in bundle.reference.pieces_on(chromosome)
-    )
-    written = []
-    for id_, v in values.items():
-        name = id_.partition("/")[2].replace("/", "_").replace("_.", "")
-        path = out if len(values) == 1 else out.with_name(f"{out.stem}.{name}{out.suffix}")
+def _write_bigwig(out: Path, made: _Prediction) -> list[Path]:
+    chromosome, reference = made.interval.chromosome, made.bundle.reference
+    length = reference.length(chromosome) or max(p.end for p in reference.pieces_on(chromosome))
+    files = dict.fromkeys(made.values, out)
+    if len(files) > 1:
+        files = {id_: out.with_suffix(f".{_file_name(id_)}{out.suffix}") for id_ in files}
+    for id_, v in made.values.items():
+        starts = v.start + np.flatnonzero(np.isfinite(v.values)) * v.resolution
+        bins = (
+            (chromosome, max(0, start), min(length, start + v.resolution), float(value))
+            for start, value in zip(starts.tolist(), v.values[np.isfinite(v.values)], strict=True)
+            if start < length
+        )
+        with _whole(files[id_]) as part:
+            pybigtools.open(str(part), "w").write({chromosome: length}, bins)
+    beside = out.with_name(f"{out.name}.json")  # a bigWig has no place for it
+    beside.write_text(made.metadata(files) + "\n", encoding="utf-8")
+    return [*files.values(), beside]
 
-        def bins(v: Values = v) -> Iterator[tuple[str, int, int, float]]:
-            for i in np.flatnonzero(np.isfinite(v.values)):
-                start = max(0, v.start + int(i) * v.resolution)
-                end = min(length, v.start + (int(i) + 1) * v.resolution)
-                if start < end:
-                    yield chromosome, start, end, float(v.values[i])
 
-        pybigtools.open(str(path), "w").write({chromosome: length}, bins())
-        written.append(path)
-    return written
+def _file_name(track: str) -> str:
+    """Returns modality, name and strand of a track as they may stand in the name of a file."""
+    _, modality, name, strand = track.split("/")
+    return "_".join((modality, name) + {"+": ("plus",), "-": ("minus",), ".": ()}[strand])
 
 
 def score_to_file(  # noqa: PLR0917 - all of it is needed
@@ -267,6 +344,7 @@ def score_to_file(  # noqa: PLR0917 - all of it is needed
     """
     if not vcf.is_file():
         raise NotFoundError(f"There is no file {vcf}.")
+    _check_folder(out)
     bundle = _bundle(settings)
     engine = Engine(settings)
     card = _card(engine, model)

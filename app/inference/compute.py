@@ -49,16 +49,22 @@ class Engine:
     Attributes:
         device: Where the models are.
         cards: Every model that is known here, by id.
+
+    Raises:
+        ModelUnavailableError: This machine has no such device.
     """
 
     def __init__(self, settings: Settings) -> None:
-        name = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self.device = torch.device(name)
+        self.device = _device(settings.device)
         self._weights_dirs = settings.weights_dirs
         self.cards = registry.cards(self._weights_dirs)
         self._models: OrderedDict[str, SequenceModel] = OrderedDict()
         self._layers: dict[str, int] = {}
         torch.set_num_threads(len(os.sched_getaffinity(0)))
+        # fp32 means fp32: by default cuDNN's convolutions round their inputs to the 10-bit mantissa
+        # of TF32, and a GPU would give other numbers than those that a model was checked with.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.set_float32_matmul_precision("highest")
 
     @property
     def loaded(self) -> tuple[str, ...]:
@@ -197,6 +203,22 @@ class Engine:
         for other in [name for name in self._models if name != model]:
             del self._models[other]
         torch.cuda.empty_cache()
+
+
+def _device(name: str) -> torch.device:
+    """Returns the device of that name, or by default the first GPU or else the CPU.
+
+    Raises:
+        ModelUnavailableError: This machine has no such device.
+    """
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # AssertionError: built without that backend
+        raise ModelUnavailableError(
+            f"torch cannot use the device {name} on this machine. Choose another with --device."
+        ) from error
+    return device
 
 
 def _fast_bf16(device: torch.device) -> bool:

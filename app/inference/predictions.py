@@ -8,14 +8,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 from alphagenome.data.genome import Interval
 from numpy.typing import NDArray
 
 from app.errors import LimitError, LocuscopeError, NotFoundError
-from app.inference.jobs import Jobs, JobStatus, Priority
+from app.inference.jobs import JobStatus, Priority, WorkerInfo
 from app.inference.requests import Request, sequence_sha256, tracks_to_request
 from app.inference.store import ResultStore, WindowKey, code_version
 from app.inference.windows import Window, WindowGrid, padded_spans, sequence, unknown_runs
@@ -152,6 +152,30 @@ class _Bases:
                 yield max(start, low), min(end, high)
 
 
+class JobQueue(Protocol):
+    """What ``Predictions`` needs of ``jobs.Jobs``, where all of this is described."""
+
+    def submit(
+        self,
+        request: Request,
+        sequence: str,
+        family: str,
+        priority: Priority = Priority.VIEW,
+        *,
+        retry: bool = False,
+    ) -> None:
+        """Asks for a computation."""
+
+    def status(self, ids: Sequence[str]) -> dict[str, JobStatus]:
+        """Tells where jobs stand."""
+
+    def result(self, id_: str) -> dict[str, Floats]:
+        """Returns the arrays of a job that is done, by track id."""
+
+    def workers(self) -> list[WorkerInfo]:
+        """Returns who computes."""
+
+
 class Predictions:
     """Predicted values by region. Safe across threads; make one in each process.
 
@@ -161,7 +185,7 @@ class Predictions:
         store: Where results are kept.
     """
 
-    def __init__(self, settings: Settings, jobs: Jobs, store: ResultStore) -> None:
+    def __init__(self, settings: Settings, jobs: JobQueue, store: ResultStore) -> None:
         self._settings = settings
         self._jobs = jobs
         self._store = store
