@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import click
+from pydantic import ValidationError
 
 from app.errors import LocuscopeError
+from app.logs import set_up_logs
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,8 +30,16 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except LocuscopeError as error:
             hint = f" Try {error.suggestion}." if error.suggestion else ""
-            click.echo(f"locuscope: {error.message}{hint}", err=True)
-            ctx.exit(2)
+            message = f"{error.message}{hint}"
+        except ValidationError as error:  # of a variable in the environment
+            first = error.errors()[0]
+            message = f"LOCUSCOPE_{str(first['loc'][0]).upper()}: {first['msg']}."
+        except OSError as error:
+            if error.errno is None or isinstance(error, BrokenPipeError):
+                raise
+            message = f"{error.filename or 'This failed'}: {error.strerror}."
+        click.echo(f"locuscope: {' '.join(message.split())}", err=True)
+        ctx.exit(2)
 
 
 def _set(name: str, value: object) -> None:
@@ -41,15 +52,24 @@ def settings_options(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Adds the named settings as options; they override the environment."""
     known = {
         "genomes": click.option(
-            "--genome", "genomes", multiple=True, type=FOLDER, help="Genome bundle; may be repeated."
+            "--genome",
+            "genomes",
+            multiple=True,
+            type=FOLDER,
+            help="Genome bundle; may be repeated.",
         ),
         "weights": click.option(
-            "--weights", multiple=True, type=FOLDER, help="Folder with model weights; may be repeated."
+            "--weights",
+            multiple=True,
+            type=FOLDER,
+            help="Folder with model weights; may be repeated.",
         ),
         "cache_dir": click.option("--cache-dir", type=FOLDER, help="Where results are stored."),
         "broker_url": click.option("--broker-url", help="redis:// URL of a shared broker."),
         "host": click.option("--host", help="Address to listen on [127.0.0.1]."),
-        "port": click.option("--port", type=int, help="Port to listen on [8050]."),
+        "port": click.option(
+            "--port", type=click.IntRange(1, 65535), help="Port to listen on [8050]."
+        ),
         "device": click.option("--device", help="torch device of the worker, e.g. cuda:0 or cpu."),
     }
 
@@ -71,6 +91,11 @@ def settings_options(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
+def _example(command: str) -> str:
+    """Returns the last lines of a command's help; the backspace keeps click from joining them."""
+    return "\b\nExample:\n  " + command
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="locuscope")
 def main() -> None:
@@ -80,78 +105,62 @@ def main() -> None:
     """
 
 
-@main.command()
+@main.command(epilog=_example("locuscope serve --genome bundles/hg38 --weights ~/weights"))
 @settings_options("genomes", "weights", "cache_dir", "broker_url", "host", "port", "device")
 def serve() -> None:
     """Start broker, worker and web, and print the address.
 
     Ctrl-C ends all of it.
-
-    \b
-    Example:
-      locuscope serve --genome bundles/hg38 --weights ~/weights
     """
     from app.serve import serve as run
     from app.settings import settings
 
+    set_up_logs("serve")
     run(settings())
 
 
-@main.command()
+@main.command(epilog=_example("locuscope web --genome bundles/hg38 --port 8050"))
 @settings_options("genomes", "weights", "cache_dir", "broker_url", "host", "port")
 def web() -> None:
-    """Serve the page.
-
-    \b
-    Example:
-      locuscope web --genome bundles/hg38 --port 8050
-    """
+    """Serve the page."""
+    from app.serve import check_address
     from app.settings import settings
     from app.web.server import run_web
 
+    set_up_logs("web")
+    check_address(settings().host, settings().port, patience=2)  # of one that was killed
     run_web(settings())
 
 
-@main.command()
+@main.command(epilog=_example("locuscope worker --device cuda:0 --family baskerville"))
 @settings_options("weights", "cache_dir", "broker_url", "device")
-@click.option("--family", "families", multiple=True, help="Serve only this family; may be repeated.")
+@click.option(
+    "--family", "families", multiple=True, help="Serve only this family; may be repeated."
+)
 def worker(families: tuple[str, ...]) -> None:
-    """Run models for whoever asks through the broker.
-
-    \b
-    Example:
-      locuscope worker --device cuda:0 --family baskerville
-    """
+    """Run models for whoever asks through the broker."""
     from app.inference.worker import run_worker
     from app.settings import settings
 
-    run_worker(settings(), families or None)
+    set_up_logs("worker")
+    sys.exit(run_worker(settings(), families or None))
 
 
-@main.command()
+@main.command(epilog=_example("locuscope broker"))
 @settings_options("cache_dir")
 def broker() -> None:
-    """Run the embedded broker on a private socket.
-
-    \b
-    Example:
-      locuscope broker
-    """
+    """Run the embedded broker on a private socket."""
     from app.inference.broker import run_broker
     from app.settings import settings
 
+    set_up_logs("broker")
     run_broker(settings())
 
 
-@main.command()
+@main.command(epilog=_example("locuscope models --weights ~/weights"))
 @settings_options("weights")
 def models() -> None:
-    """List the models, and what is missing of each.
-
-    \b
-    Example:
-      locuscope models --weights ~/weights
-    """
+    """List the models, and what is missing of each."""
     from app.settings import settings
     from models import registry
 
@@ -169,15 +178,10 @@ def models() -> None:
         click.echo(problem, err=True)
 
 
-@main.command()
+@main.command(epilog=_example("locuscope genomes --genome bundles/hg38"))
 @settings_options("genomes")
 def genomes() -> None:
-    """List the genomes, and what was left out of each.
-
-    \b
-    Example:
-      locuscope genomes --genome bundles/hg38
-    """
+    """List the genomes, and what was left out of each."""
     from app.genome.catalogue import Catalogue
     from app.settings import settings
 
@@ -194,22 +198,24 @@ def genomes() -> None:
         raise click.UsageError("Name a genome bundle with --genome FOLDER.")
 
 
-@main.command()
-@settings_options("genomes", "weights", "device")
+@main.command(
+    epilog=_example(
+        "locuscope predict --genome bundles/hg38 --model baskerville-human74 \\\n"
+        "  --interval chr22:21,691,454-21,822,524 --tracks DNASE -o dnase.npz"
+    )
+)
+@settings_options("genomes", "weights", "cache_dir", "device")
 @click.option("--model", required=True, help="Model id, as `locuscope models` lists them.")
-@click.option("--interval", required=True, help="Locus as in the page, e.g. chr22:21,691,454-21,822,524.")
+@click.option(
+    "--interval", required=True, help="Locus as in the page, e.g. chr22:21,691,454-21,822,524."
+)
 @click.option("--tracks", default="", help="Track ids or parts of them, separated by commas [all].")
 @click.option("-o", "--out", required=True, type=FILE, help="out.npz, out.tsv or out.bw.")
 def predict(model: str, interval: str, tracks: str, out: Path) -> None:
     """Predict tracks over an interval and write them to a file.
 
     The format follows the ending: .npz holds one array a track, .tsv one line a bin, .bw bigWig
-    (several tracks: one file a track).
-
-    \b
-    Example:
-      locuscope predict --genome bundles/hg38 --model baskerville-human74 \\
-        --interval chr22:21,691,454-21,822,524 --tracks DNASE -o dnase.npz
+    (several tracks: one file a track; beside it .bw.json says where the numbers come from).
     """
     from app.inference.batch import predict_to_file
     from app.settings import settings
@@ -219,21 +225,25 @@ def predict(model: str, interval: str, tracks: str, out: Path) -> None:
         click.echo(path)
 
 
-@main.command()
+@main.command(
+    epilog=_example("locuscope score --genome bundles/hg38 --vcf in.vcf --distance 50 -o out.vcf")
+)
 @settings_options("genomes", "weights", "device")
 @click.option("--model", default="spliceai", show_default=True, help="Model id.")
 @click.option("--vcf", required=True, type=FILE, help="Variants, plain or bgzipped.")
-@click.option("--distance", default=50, show_default=True, help="bp on either side (at most 4,999).")
-@click.option("--mask", is_flag=True, help="Leave out changes that strengthen annotated or weaken other sites.")
+@click.option(
+    "--distance", default=50, show_default=True, help="bp on either side (at most 4,999)."
+)
+@click.option(
+    "--mask",
+    is_flag=True,
+    help="Leave out changes that strengthen annotated or weaken other sites.",
+)
 @click.option("-o", "--out", required=True, type=FILE, help="out.tsv or out.vcf.")
-def score(model: str, vcf: Path, distance: int, mask: bool, out: Path) -> None:  # noqa: FBT001 - a flag
+def score(model: str, vcf: Path, distance: int, mask: bool, out: Path) -> None:
     """Score the effect of variants on splicing.
 
     VCF output carries the INFO field SpliceAI in the format of SpliceAI's own tool.
-
-    \b
-    Example:
-      locuscope score --genome bundles/hg38 --vcf in.vcf --distance 50 -o out.vcf
     """
     from app.inference.batch import score_to_file
     from app.settings import settings

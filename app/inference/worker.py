@@ -16,13 +16,14 @@ import signal
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import redis
 from celery import signals
-from celery.exceptions import Reject
+from celery.exceptions import Reject, SecurityWarning
 
 from app.errors import BadInputError, LocuscopeError, ModelUnavailableError
 from app.inference.broker import celery_app, celery_queue
@@ -243,6 +244,8 @@ def run_worker(settings: Settings, families: Sequence[str] | None = None) -> int
         raise ModelUnavailableError(f"The model family {unknown[0]} cannot be served here.")
     if not chosen:
         raise ModelUnavailableError("There is no model to serve: no model card was found.")
+    # Celery fears a superuser's worker for messages that carry code; ours carry ids, in JSON.
+    warnings.simplefilter("ignore", SecurityWarning)
     app = celery_app(settings, patient=True)
     app.conf.task_queues = [celery_queue(family) for family in chosen]
     # Shared memory without a lock, for a child that is killed would never give that back.
