@@ -15,8 +15,15 @@ from urllib.parse import parse_qsl, quote, urlencode
 import numpy as np
 from alphagenome.data.genome import Interval
 from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import BadRequest
 
-from app.errors import BadInputError, LocuscopeError, NotFoundError, WorkerUnavailableError
+from app.errors import (
+    BadInputError,
+    LimitError,
+    LocuscopeError,
+    NotFoundError,
+    WorkerUnavailableError,
+)
 from app.genome.genes import Transcript
 from app.genome.locus import format_interval, format_variant, format_width, parse_locus
 from app.genome.signals import ObservedTrack
@@ -27,7 +34,7 @@ from app.web.describe import JSON
 from app.web.figures.genes import pack_lanes
 from app.web.figures.tracks import track_figure
 from app.web.services import services
-from app.web.state import variant_text
+from app.web.state import MAX_QUERY, variant_text
 from app.web.theme import Mode as Ground
 from app.web.tile_request import TileRequest, read_tracks
 from app.web.tiles import TileRange, bin_width, pack
@@ -45,8 +52,8 @@ MAX_WIDTH = 10_000
 #: Most suggestions and points of a scatter plot in one answer.
 MAX_HITS = 10
 MAX_POINTS = 2_000
-#: No gene has a longer name.
-MAX_GENE_NAME = 100
+#: No genome, chromosome or gene has a longer name.
+MAX_NAME = 100
 NO_WORKER = "No worker is running. Start one with: locuscope worker"
 #: A complete tile never changes under the version in its address.
 FOREVER = "public, max-age=31536000, immutable"
@@ -61,10 +68,12 @@ def _view_query(*own: str) -> str:
     return urlencode([pair for pair in pairs if pair[0] not in own], quote_via=quote)
 
 
-def _text(name: str) -> str:
+def _text(name: str, longest: int = MAX_NAME) -> str:
     text = request.args.get(name, "")
     if not text:
         raise BadInputError(f"“{name}” is missing.")
+    if len(text) > longest:
+        raise LimitError(f"“{name}” has {len(text):,} characters; at most {longest:,} are read.")
     return text
 
 
@@ -172,7 +181,7 @@ def search() -> JSON:
     answer: JSON = {"suggestions": suggestions}
     if not text.strip():
         return answer
-    if len(text) <= MAX_GENE_NAME:
+    if len(text) <= MAX_NAME:
         suggestions["genes"] = [
             {
                 "label": hit.matched,
@@ -264,7 +273,10 @@ def predict() -> JSON:
 
     The page repeats this while ``complete`` is false; computing stops for whom nobody asks.
     """
-    asked = request.get_json()
+    try:
+        asked = request.get_json()
+    except (BadRequest, RecursionError):  # of JSON nested too deep
+        asked = None
     if not isinstance(asked, dict) or not isinstance(asked.get("query"), str):
         raise BadInputError("The body must be JSON with the query of the view under “query”.")
     seen = read_view(asked["query"])
@@ -319,7 +331,7 @@ def get_tiles() -> Response:
     where = TileRange(
         bundle.reference.resolve(_text("chrom")), _integer("bin"), _integer("from"), _integer("to")
     )
-    asked = TileRequest(bundle, card, read_tracks(_text("tracks"), bundle, card), where)
+    asked = TileRequest(bundle, card, read_tracks(_text("tracks", MAX_QUERY), bundle, card), where)
     spans = [asked.spans(track) for track in asked.tracks if isinstance(track, Track)]
     partial_ = any(span.state == "missing" for one in spans for span in one)
     response = Response(mimetype="application/octet-stream")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import html
 import json
 import logging
+import string
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import dash
 import flask
@@ -112,6 +114,8 @@ def _alive() -> Response:
 
 def _begin() -> None:
     g.started = time.perf_counter()
+    # Bytes that no browser sends unquoted would fail where the query is decoded.
+    request.query_string = quote(request.query_string, safe=string.printable).encode()
     if request.method not in METHODS:
         raise MethodNotAllowed(METHODS)
 

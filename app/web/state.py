@@ -214,7 +214,7 @@ class _Reader:
 
     def finish(self) -> list[str]:
         version = self.take("v")
-        if version.isdecimal() and int(version) > VERSION:
+        if version.isdecimal() and int(version[:9]) > VERSION:
             self.notices.insert(
                 0, "This link comes from a later version. What is unknown here is left out."
             )
