@@ -38,7 +38,7 @@ from app.web.state import MAX_QUERY, variant_text
 from app.web.theme import Mode as Ground
 from app.web.tile_request import TileRequest, read_tracks
 from app.web.tiles import TileRange, bin_width, pack
-from app.web.transcripts import longest_per_gene, without_hairlines
+from app.web.transcripts import as_seen, longest_per_gene
 from app.web.versions import data_version, digest
 from app.web.view import View, read_view
 from models import registry
@@ -225,7 +225,7 @@ def view() -> JSON:
     scale = state.locus.width / width
     bins = bin_width(scale)
     transcripts = [
-        without_hairlines(transcript, scale)
+        as_seen(transcript, scale)
         for transcript in longest_per_gene(bundle.genes.overlapping(seen.drawn))
     ]
     return {

@@ -22,10 +22,11 @@ def longest_per_gene(transcripts: Iterable[Transcript]) -> list[Transcript]:
     return sorted(best.values(), key=lambda t: (t.start, t.end))
 
 
-def without_hairlines(transcript: Transcript, bp_per_px: float) -> Transcript:
-    """Returns a transcript whose exons less than a pixel apart are one, as they are on screen.
+def as_seen(transcript: Transcript, bp_per_px: float) -> Transcript:
+    """Returns a transcript without the gaps and ends that are narrower than a pixel.
 
-    Of the exons of a chromosome nearly all would be sent, and drawn, in vain.
+    Exons less than a pixel apart are one, and so is an untranslated end with what it ends. Of a
+    whole chromosome nearly all would else be sent and drawn in vain.
     """
     joined: list[tuple[int, int]] = []
     for start, end in transcript.exons:
@@ -33,4 +34,11 @@ def without_hairlines(transcript: Transcript, bp_per_px: float) -> Transcript:
             joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
         else:
             joined.append((start, end))
-    return replace(transcript, exons=tuple(joined))
+    cds = transcript.cds
+    if cds is not None:
+        left, right = cds[0] - transcript.start, transcript.end - cds[1]
+        cds = (
+            transcript.start if left < bp_per_px else cds[0],
+            transcript.end if right < bp_per_px else cds[1],
+        )
+    return replace(transcript, exons=tuple(joined), cds=cds)

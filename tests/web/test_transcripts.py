@@ -9,7 +9,7 @@ from alphagenome.data.genome import Interval
 
 from app.genome.catalogue import Bundle
 from app.genome.genes import Transcript
-from app.web.transcripts import longest_per_gene, without_hairlines
+from app.web.transcripts import as_seen, longest_per_gene
 
 
 @pytest.fixture
@@ -42,6 +42,16 @@ def test_genes_come_in_order_of_position(bundle: Bundle) -> None:
 def test_exons_less_than_a_pixel_apart_are_one(
     bp_per_px: float, exons: tuple[tuple[int, int], ...], alpha: Transcript
 ) -> None:
-    known = replace(alpha, exons=((0, 10), (15, 20), (30, 90), (100, 101)))
-    drawn = without_hairlines(known, bp_per_px)
-    assert drawn == replace(known, exons=exons)
+    known = replace(alpha, exons=((0, 10), (15, 20), (30, 90), (100, 101)), cds=None)
+    assert as_seen(known, bp_per_px) == replace(known, exons=exons)
+
+
+@pytest.mark.parametrize(
+    ("bp_per_px", "cds"),
+    [(10, (1_010, 8_900)), (11, (1_000, 8_900)), (101, (1_000, 9_000))],
+)
+def test_untranslated_ends_narrower_than_a_pixel_are_not_told_apart(
+    bp_per_px: float, cds: tuple[int, int], alpha: Transcript
+) -> None:
+    known = replace(alpha, exons=((1_000, 9_000),), cds=(1_010, 8_900))
+    assert as_seen(known, bp_per_px) == replace(known, cds=cds)
