@@ -21,6 +21,7 @@ The scripts run inside Valkey, one at a time, so that every change of a record i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -31,6 +32,7 @@ from enum import IntEnum
 from typing import Any, Literal, cast
 
 import numpy as np
+import redis
 import safetensors.numpy
 from numpy.typing import NDArray
 
@@ -504,6 +506,7 @@ class JobDesk:
 
     def __init__(self, settings: Settings, worker: str) -> None:
         self.worker = worker
+        self._settings = settings
         self._redis = connect(settings, patient=True)
         self._claim = self._redis.register_script(_CLAIM)
         self._beat = self._redis.register_script(_BEAT)
@@ -567,8 +570,9 @@ class JobDesk:
         pipeline.execute()
 
     def leave(self) -> None:
-        """Takes this worker off the list."""
-        self._redis.delete(_key("worker", self.worker))
+        """Takes this worker off the list; without a broker there is none to be taken off."""
+        with contextlib.suppress(redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
+            connect(self._settings).delete(_key("worker", self.worker))
 
 
 def _check_sequence(request: Request, sequence: str) -> None:

@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING
 import redis
 from celery import signals
 from celery.exceptions import Reject, SecurityWarning
+from celery.platforms import EX_OK
+from celery.worker import state
 
 from app.errors import BadInputError, LocuscopeError, ModelUnavailableError
 from app.inference.broker import celery_app, celery_queue
@@ -265,14 +267,18 @@ def run_worker(settings: Settings, families: Sequence[str] | None = None) -> int
         child.preload()
 
     @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
-    def leave(**_: object) -> None:
+    def leave(*_: object, **__: object) -> None:
         leaving.value = 1
+        state.should_stop = EX_OK
 
     @signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
     def look_after_child(sender: Consumer, **_: object) -> None:
         # Celery may see the end of its child before the kernel says how it ended, and then looks
         # again after 5 s only. Its timers are cleared when it connects anew.
         sender.timer.call_repeatedly(CHILD_SECONDS, sender.pool.maintain_pool)
+        # Celery's own handlers do the same with more words, and fail for SIGINT.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, leave)
 
     @signals.setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
     def keep_logging(**_: object) -> None:
