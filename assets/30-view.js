@@ -420,6 +420,14 @@
       const width = Math.max(1, (mark.end - mark.start) * px);
       world.push(`<div class="highlight" style="left:${left}px;width:${width}px"></div>`);
     }
+    if (view.variant) {
+      const [, position, change] = view.variant.match(/:(\d+):(.+)$/);
+      const left = (Number(position) - 1 - region.start) * px;
+      const width = Math.max(2, change.split(">")[0].length * px);
+      world.push(
+        `<div class="variant" style="left:${left}px;width:${width}px"><b>${change}</b></div>`,
+      );
+    }
     $("bands").innerHTML = world.join("");
     emit("states", { progress, base });
   }

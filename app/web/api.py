@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import partial
-from typing import cast
 from urllib.parse import parse_qsl, quote, urlencode
 
 import numpy as np
@@ -24,7 +23,7 @@ from app.errors import (
     NotFoundError,
     WorkerUnavailableError,
 )
-from app.genome.genes import Transcript
+from app.genome.genes import GeneHit
 from app.genome.locus import format_interval, format_variant, format_width, parse_locus
 from app.genome.signals import ObservedTrack
 from app.inference.jobs import Priority, WorkerInfo
@@ -51,6 +50,9 @@ WIDTH = 1_200
 MAX_WIDTH = 10_000
 #: Most suggestions and points of a scatter plot in one answer.
 MAX_HITS = 10
+#: Most genes among which those are looked for that the sequence covers.
+MAX_HITS_READ = 500
+NOT_COVERED = "beyond the sequence of this genome"
 MAX_POINTS = 2_000
 #: No genome, chromosome or gene has a longer name.
 MAX_NAME = 100
@@ -142,7 +144,7 @@ def genes() -> JSON:
     return {
         "total": len(found),
         "hidden": hidden,
-        "genes": [describe.transcript(cast(Transcript, p.transcript), p.lane) for p in placed],
+        "genes": [describe.transcript(p.transcript, p.lane) for p in placed],
     }
 
 
@@ -185,10 +187,10 @@ def search() -> JSON:
         suggestions["genes"] = [
             {
                 "label": hit.matched,
-                "detail": format_interval(hit.gene.interval),
+                "detail": format_interval(hit.gene.interval) if covered else NOT_COVERED,
                 "locus": hit.matched,
             }
-            for hit in bundle.genes.search(text, MAX_HITS)
+            for covered, hit in _gene_hits(bundle, text)
         ]
     try:
         found = parse_locus(text, bundle)
@@ -210,6 +212,15 @@ def search() -> JSON:
             "variant": variant_text(found.variant) if found.variant else None,
         }
     }
+
+
+def _gene_hits(bundle: Bundle, text: str) -> list[tuple[bool, GeneHit]]:
+    """Finds genes, those first of which this genome has the sequence."""
+    hits = [
+        (bundle.reference.nearest_piece(hit.gene.interval).overlaps(hit.gene.interval), hit)
+        for hit in bundle.genes.search(text, MAX_HITS_READ)
+    ]
+    return sorted(hits, key=lambda pair: not pair[0])[:MAX_HITS]
 
 
 # --- The view -----------------------------------------------------------------------------------

@@ -235,12 +235,14 @@ class BiosampleCount:
 
     Attributes:
         biosample: The biosample.
+        rows: Number of rows.
         predicted: Rows that the model predicts.
         observed: Rows with a measurement.
         both: Rows that are predicted and measured.
     """
 
     biosample: Biosample
+    rows: int
     predicted: int
     observed: int
     both: int
@@ -255,6 +257,7 @@ def biosamples(bundle: Bundle, card: ModelCard | None) -> list[BiosampleCount]:
     counts = [
         BiosampleCount(
             next(row.biosample for row in group if row.biosample is not None),
+            len(group),
             sum(bool(row.predicted) for row in group),
             sum(bool(row.observed) for row in group),
             sum(bool(row.predicted and row.observed) for row in group),

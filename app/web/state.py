@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
+from itertools import zip_longest
 from typing import Literal, TypeVar, get_args
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -14,7 +16,7 @@ from alphagenome.data.genome import Interval, Variant
 from app.errors import BadInputError, LocuscopeError, NotFoundError
 from app.genome.catalogue import Bundle, Catalogue
 from app.genome.locus import Locus, format_interval, format_variant, parse_locus
-from app.web.rows import RowStyle, Scale, all_rows, biosamples
+from app.web.rows import RowStyle, Scale, all_rows, biosamples, track_groups
 from models.card import ModelCard, Summary
 
 Mode = Literal["stacked", "overlay", "mirror"]
@@ -28,6 +30,8 @@ VERSION = 1
 MAX_QUERY = 8_000
 #: Width in bp of the first view where no model says how much it reads.
 DEFAULT_WIDTH = 131_072
+#: Rows of the first view, where nobody chose any.
+DEFAULT_ROWS = 6
 ROW_HEIGHTS = range(20, 401)
 
 
@@ -104,6 +108,9 @@ def variant_text(variant: Variant) -> str:
     """Returns a variant as ``chr22:21700001:A>G``, which the locus box reads."""
     return format_variant(variant).replace(",", "").replace(" ", ":")
 
+
+#: Keys that choose what is seen; a link with none of them opens the genome's first view.
+_CHOICES = {"locus", "model", "biosample", "track", "hide", "style", "variant", "highlight"}
 
 _STYLE_PARTS: dict[str, Callable[[str], object]] = {
     "height": int,
@@ -246,6 +253,24 @@ def default_locus(bundle: Bundle, card: ModelCard | None) -> Interval:
     return Interval(piece.chromosome, start, start + width)
 
 
+def default_biosamples(bundle: Bundle, card: ModelCard | None) -> tuple[str, ...]:
+    """Returns biosamples that show something of every modality, about ``DEFAULT_ROWS`` rows.
+
+    Of each modality in turn the biosample of its next row is taken.
+    """
+    groups = [
+        [row.biosample.key for row in group if row.biosample]
+        for group in track_groups(bundle, card).values()
+    ]
+    counts = {c.biosample.key: c.rows for c in biosamples(bundle, card)}
+    chosen: dict[str, None] = {}
+    for level in zip_longest(*groups):
+        for key in level:
+            if key is not None and sum(counts[k] for k in chosen) < DEFAULT_ROWS:
+                chosen[key] = None
+    return tuple(chosen)
+
+
 def from_query(
     query: str, catalogue: Catalogue, cards: Mapping[str, ModelCard]
 ) -> tuple[ViewState, list[str]]:
@@ -266,6 +291,9 @@ def from_query(
         raise NotFoundError("No genome is loaded. Start with: locuscope serve --genome FOLDER")
     reader = _Reader(query)
     bundle = _read_genome(reader, catalogue)
+    if bundle.views and not _CHOICES & set(reader.values):
+        for key, value in parse_qsl(bundle.views[0].link):
+            reader.values.setdefault(key, []).append(value)
     card = _read_model(reader, bundle, cards)
     locus = _read_locus(reader, bundle, card)
     variant_text = reader.take("variant")
@@ -309,8 +337,8 @@ def _read_locus(reader: _Reader, bundle: Bundle, card: ModelCard | None) -> Locu
             return parse_locus(text, bundle)
     except LocuscopeError as error:
         reader.notices.append(_sentence(error))
-        if error.suggestion:
-            nearest = parse_locus(error.suggestion, bundle)
+        with suppress(LocuscopeError):  # the nearest reading may lie where there is no sequence
+            nearest = parse_locus(error.suggestion or "", bundle)
             if nearest.kind == "interval":  # never a gene or variant that nobody asked for
                 reader.notices[-1] += f" Shown is {format_interval(nearest.interval)}."
                 return nearest
@@ -319,7 +347,7 @@ def _read_locus(reader: _Reader, bundle: Bundle, card: ModelCard | None) -> Locu
 
 def _read_biosamples(reader: _Reader, bundle: Bundle, card: ModelCard | None) -> tuple[str, ...]:
     known = [c.biosample for c in biosamples(bundle, card)]
-    default = tuple(b.key for b in known[:1])
+    default = default_biosamples(bundle, card)
     if "biosample" not in reader.values:
         return default
     keys = {b.name: b.key for b in known} | {b.key: b.key for b in known}

@@ -246,5 +246,5 @@ def test_views_worth_seeing_are_kept_in_order(folder: Path) -> None:
 
 def test_a_view_without_a_link_is_refused(folder: Path) -> None:
     (folder / "genome.toml").write_text(MINIMAL + '[[views]]\ntitle = "A"\n')
-    with pytest.raises(BundleError, match="the key link in .views. number 1 is missing"):
+    with pytest.raises(BundleError, match=r"the key link in \[views\] number 1 is missing"):
         Bundle.load(folder)

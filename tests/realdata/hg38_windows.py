@@ -173,7 +173,7 @@ _OURS = "baskerville-human74"
 VIEWS: list[dict[str, object]] = [
     {
         "title": "Predicted beside observed at MAPK1",
-        "about": "DNase, CAGE and RNA-seq of four cell types. The model was trained on this window.",
+        "about": "DNase, CAGE and RNA-seq of five samples; the model was trained on this window.",
         "link": _link(
             locus="chr22:21691454-21822524",
             model=_OURS,
@@ -195,15 +195,24 @@ VIEWS: list[dict[str, object]] = [
             model=_OURS,
             track=[
                 f"{_OURS}/DNASE/{name}/."
-                for name in ("ENCFF890OGQ", "ENCFF136DBS", "ENCFF427FEF", "ENCFF472TFO",
-                             "ENCFF810XTS", "ENCFF154NSS", "ENCFF302BVR", "ENCFF785TYR",
-                             "ENCFF385DEA", "ENCFF622PZI")
+                for name in (
+                    "ENCFF890OGQ",
+                    "ENCFF136DBS",
+                    "ENCFF427FEF",
+                    "ENCFF472TFO",
+                    "ENCFF810XTS",
+                    "ENCFF154NSS",
+                    "ENCFF302BVR",
+                    "ENCFF785TYR",
+                    "ENCFF385DEA",
+                    "ENCFF622PZI",
+                )
             ],
         ),
-    },  # fmt: skip
+    },
     {
         "title": "Splice sites of MAPK1",
-        "about": "SpliceAI's acceptor and donor probability on both strands, over the gene's exons.",
+        "about": "SpliceAI's acceptor and donor probability on both strands, over exons.",
         "link": _link(
             locus="chr22:21760000-21780000",
             model="spliceai",

@@ -1,6 +1,7 @@
 """The figure is geometry: every number in it can be checked."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from alphagenome.data.genome import Interval
@@ -63,11 +64,11 @@ def test_every_modality_has_a_colour_on_both_grounds():
 def test_exons_are_drawn_at_their_own_bases():
     transcript = Transcript("A", "+", 1100, 1400, ((1100, 1150), (1300, 1400)))
     placed, hidden = pack_lanes([transcript], VIEW, 1.0)
-    introns, coding, untranslated, right, left, labels = gene_traces(placed, REGION, 1.0, 6, "light")
+    introns, coding, untranslated, right, left, labels = gene_traces(
+        placed, REGION, 1.0, 6, "light"
+    )
     assert hidden == 0
-    assert [x for x in coding["x"] if x is not None] == [1100, 1150, 1150, 1100, 1100] + [
-        1300, 1400, 1400, 1300, 1300,
-    ]  # fmt: skip
+    assert coding["x"] == [1100, 1150, None, 1300, 1400, None]
     assert introns["x"] == [1100, 1400, None]
     assert untranslated["x"] == []
     assert left["x"] == []
@@ -92,7 +93,22 @@ def test_overlapping_genes_never_share_a_lane():
     for a in placed:
         for b in placed:
             if a is not b and a.lane == b.lane:
-                assert a.transcript.end <= b.transcript.start or b.transcript.end <= a.transcript.start
+                one, two = sorted([a.transcript, b.transcript], key=lambda t: t.start)
+                assert one.end <= two.start
+
+
+def test_the_longest_genes_are_the_ones_that_find_a_lane():
+    genes = [Transcript(f"G{i}", "+", 1000, 1100 + i, ()) for i in range(MAX_LANES + 3)]
+    placed, _ = pack_lanes(genes, VIEW, 0.1)
+    assert {p.transcript.end for p in placed} == {1103 + i for i in range(MAX_LANES)}
+    assert next(p.lane for p in placed if p.transcript.end == 1108) == 0
+
+
+def test_an_exon_is_never_thinner_than_a_pixel():
+    transcript = Transcript("A", "+", 1000, 1900, ((1000, 1003), (1800, 1900)))
+    placed, _ = pack_lanes([transcript], VIEW, 10.0)
+    coding = gene_traces(placed, REGION, 10.0, 0, "light")[1]
+    assert coding["x"] == [1000, 1010, None, 1800, 1900, None]
 
 
 def test_genes_without_a_lane_are_counted():
@@ -140,7 +156,7 @@ def test_a_row_has_at_most_two_traces_and_rows_do_not_overlap():
     signal = [t for t in figure["data"] if "meta" in t]
     assert len(signal) == 24
     tops = [place["top"] for place in figure["geometry"]["rows"]]
-    assert all(b - a == SIZES["row"] + SIZES["gap"] for a, b in zip(tops, tops[1:], strict=False))
+    assert all(b - a == SIZES["row"] + SIZES["gap"] for a, b in pairwise(tops))
     assert figure["layout"]["height"] == figure["geometry"]["height"]
     assert figure["layout"]["width"] == 3000
     assert figure["layout"]["xaxis"]["range"] == [0, 3000]

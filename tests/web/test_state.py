@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from app.genome.bundle_file import SuggestedView
 from app.genome.catalogue import Bundle, Catalogue
-from app.web.rows import RowStyle, all_rows
+from app.web.rows import RowStyle, all_rows, rows
 from app.web.state import MAX_QUERY, Highlight, ViewState, from_query
 from models.card import ModelCard
 
@@ -125,8 +126,31 @@ def test_default_view_is_the_middle_of_the_first_piece_as_wide_as_the_model_read
     state, notices = read("", catalogue, cards)
     assert notices == []
     assert state.locus == Interval("chr1", 47_952, 52_048)
-    assert (state.model, state.biosamples) == ("toy", ("EFO:0001187",))
-    assert state.to_query() == "genome=toy1&locus=chr1:47953-52048&model=toy&biosample=EFO:0001187"
+    assert state.model == "toy"
+    assert state.to_query().startswith(
+        "genome=toy1&locus=chr1:47953-52048&model=toy&biosample=EFO:0001187&biosample="
+    )
+
+
+def test_default_biosamples_show_something_of_every_modality(
+    catalogue: Catalogue, bundle: Bundle, cards: dict[str, ModelCard]
+) -> None:
+    state, _ = read("", catalogue, cards)
+    shown, _ = rows(state, bundle, cards["toy"])
+    offered = {row.modality for row in all_rows(bundle, cards["toy"]) if row.biosample}
+    assert {row.modality for row in shown if row.biosample} == offered
+
+
+def test_a_link_that_chooses_nothing_opens_the_first_view_of_the_genome(
+    bundle: Bundle, cards: dict[str, ModelCard]
+) -> None:
+    views = (SuggestedView(title="A", link="locus=chr1:101-200&mode=mirror"),)
+    catalogue = Catalogue([replace(bundle, views=views)])
+    state, notices = read("theme=dark", catalogue, cards)
+    assert (state.locus, state.mode, state.theme) == (Interval("chr1", 100, 200), "mirror", "dark")
+    assert notices == []
+    chosen, _ = read("locus=chr1:1-50", catalogue, cards)
+    assert (chosen.locus, chosen.mode) == (Interval("chr1", 0, 50), "stacked")
 
 
 def test_locus_in_the_link_is_one_based_and_inclusive(

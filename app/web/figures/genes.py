@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from alphagenome.data.genome import Interval
 
+from app.genome.genes import Transcript
 from app.web.theme import PALETTE, SIZES, Mode
 
 #: Rough width of one character of an 11 px label; only spacing depends on it.
@@ -19,36 +21,19 @@ UTR_PX = 6
 CHEVRON_EVERY_PX = 36
 
 
-class TranscriptLike(Protocol):
-    """What is drawn of a transcript; 0-based half-open."""
-
-    @property
-    def symbol(self) -> str: ...
-    @property
-    def strand(self) -> str: ...
-    @property
-    def start(self) -> int: ...
-    @property
-    def end(self) -> int: ...
-    @property
-    def exons(self) -> Sequence[tuple[int, int]]: ...
-    @property
-    def cds(self) -> tuple[int, int] | None: ...
-
-
 @dataclass(frozen=True)
 class PlacedTranscript:
     """A transcript and the lane (0 is the top one) in which it is drawn."""
 
-    transcript: TranscriptLike
+    transcript: Transcript
     lane: int
     label_at: int
 
 
 def pack_lanes(
-    transcripts: Sequence[TranscriptLike], view: Interval, bp_per_px: float
+    transcripts: Sequence[Transcript], view: Interval, bp_per_px: float
 ) -> tuple[list[PlacedTranscript], int]:
-    """Places transcripts so that neither bodies nor labels overlap.
+    """Places transcripts, the longest first, so that neither bodies nor labels overlap.
 
     Args:
         transcripts: In any order.
@@ -56,44 +41,50 @@ def pack_lanes(
         bp_per_px: Scale of the view.
 
     Returns:
-        The placed transcripts, and how many found no place in ``MAX_LANES`` lanes.
+        The placed transcripts from left to right, and how many found no place in ``MAX_LANES``
+        lanes.
     """
-    lane_ends: list[float] = []
+    lanes: list[list[tuple[float, float]]] = []
     placed: list[PlacedTranscript] = []
     hidden = 0
-    longest_first = sorted(transcripts, key=lambda t: (t.start, t.start - t.end))
-    for transcript in longest_first:
+    for transcript in sorted(transcripts, key=lambda t: (t.start - t.end, t.start)):
         inside = transcript.start < view.start < transcript.end
         label_at = view.start if inside else transcript.start
         label_bp = (len(transcript.symbol) + 2) * LABEL_PX_PER_CHARACTER * bp_per_px
-        taken_to = max(transcript.end + 6 * bp_per_px, label_at + label_bp)
-        lane = next((i for i, end in enumerate(lane_ends) if end <= transcript.start), None)
-        if lane is None:
-            if len(lane_ends) == MAX_LANES:
-                hidden += 1
-                continue
-            lane_ends.append(0.0)
-            lane = len(lane_ends) - 1
-        lane_ends[lane] = taken_to
+        span = (transcript.start, max(transcript.end + 6 * bp_per_px, label_at + label_bp))
+        lane = next((i for i, taken in enumerate(lanes) if _is_free(taken, span)), len(lanes))
+        if lane == MAX_LANES:
+            hidden += 1
+            continue
+        if lane == len(lanes):
+            lanes.append([])
+        insort(lanes[lane], span)
         placed.append(PlacedTranscript(transcript, lane, label_at))
-    return placed, hidden
+    return sorted(placed, key=lambda p: p.transcript.start), hidden
 
 
-def _boxes(
-    spans: Sequence[tuple[int, int, float]], height: float
+def _is_free(taken: list[tuple[float, float]], span: tuple[float, float]) -> bool:
+    """Whether a span overlaps none of a lane's spans, which are sorted and do not overlap."""
+    after = bisect_left(taken, span)
+    clear_left = after == 0 or taken[after - 1][1] <= span[0]
+    clear_right = after == len(taken) or span[1] <= taken[after][0]
+    return clear_left and clear_right
+
+
+def _bars(
+    spans: Sequence[tuple[int, int, float]], least: float
 ) -> tuple[list[float | None], list[float | None]]:
-    """Returns the corners of (start, end, centre y) boxes as one polygon path with gaps."""
+    """Returns (start, end, centre y) spans as line segments at least ``least`` bp long."""
     x: list[float | None] = []
     y: list[float | None] = []
-    half = height / 2
     for start, end, centre in spans:
-        x += [start, end, end, start, start, None]
-        y += [centre - half, centre - half, centre + half, centre + half, centre - half, None]
+        x += [start, max(end, start + least), None]
+        y += [centre, centre, None]
     return x, y
 
 
 def _exon_parts(
-    transcript: TranscriptLike, centre: float
+    transcript: Transcript, centre: float
 ) -> tuple[list[tuple[int, int, float]], list[tuple[int, int, float]]]:
     """Splits exons at the coding region: (thick coding parts, thin untranslated parts)."""
     if transcript.cds is None:
@@ -107,9 +98,7 @@ def _exon_parts(
             thin.append((start, end, centre))
             continue
         thick.append((*coding, centre))
-        thin += [
-            (a, b, centre) for a, b in ((start, coding[0]), (coding[1], end)) if a < b
-        ]
+        thin += [(a, b, centre) for a, b in ((start, coding[0]), (coding[1], end)) if a < b]
     return thick, thin
 
 
@@ -159,19 +148,18 @@ def gene_traces(
         text = arrow.get(transcript.strand, transcript.symbol)
         labels.append((item.label_at, centre + EXON_PX / 2 + 7, text))
 
-    def trace(**fields: Any) -> dict[str, Any]:
+    def trace(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - Plotly's own fields
         return {"type": "scatter", "hoverinfo": "skip", "showlegend": False} | fields
 
-    def filled(spans: list[tuple[int, int, float]], height: float) -> dict[str, Any]:
-        x, y = _boxes(spans, height)
-        return trace(
-            x=x, y=y, mode="lines", fill="toself", fillcolor=muted, line={"width": 1, "color": muted}
-        )
+    # Thick lines rather than polygons: half the numbers, and never thinner than a pixel.
+    def bars(spans: list[tuple[int, int, float]], height: float) -> dict[str, Any]:
+        x, y = _bars(spans, bp_per_px)
+        return trace(x=x, y=y, mode="lines", line={"width": height, "color": muted})
 
     return [
         trace(x=line_x, y=line_y, mode="lines", line={"width": 1, "color": muted}),
-        filled(thick, EXON_PX),
-        filled(thin, UTR_PX),
+        bars(thick, EXON_PX),
+        bars(thin, UTR_PX),
         *(
             trace(
                 x=x,

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from alphagenome.data.genome import Interval
 
-from app.web.figures.genes import TranscriptLike, gene_traces, pack_lanes
+from app.genome.genes import Transcript
+from app.web.figures.genes import gene_traces, pack_lanes
 from app.web.rows import Row
 from app.web.theme import FONT, PALETTE, SIZES, Mode, modality_colour, rgba
 
@@ -67,6 +68,7 @@ def row_series(
     """
     predicted = [t.id for t in row.predicted]
     observed = [o.track.id for o in row.observed]
+    bands: dict[str, tuple[float, float]]
     if not predicted or not observed or overlay == "overlay":
         bands = {"predicted": (top, row.height), "observed": (top, row.height)}
     else:
@@ -81,8 +83,7 @@ def row_series(
         if overlay == "mirror" and part == "observed" and predicted and len(tracks) == 1:
             spots = [(band_top, band_height - HEADROOM, -1)]
         placed[part] = [  # type: ignore[index]
-            Series(track, row.summary, *spot)
-            for track, spot in zip(tracks, spots, strict=True)
+            Series(track, row.summary, *spot) for track, spot in zip(tracks, spots, strict=True)
         ]
     return placed
 
@@ -108,9 +109,9 @@ def _signal_trace(part: str, row: Row, series: list[Series], mode: Mode) -> dict
     }
 
 
-def track_figure(
+def track_figure(  # noqa: PLR0917 - one figure of one view
     rows: Sequence[Row],
-    transcripts: Sequence[TranscriptLike],
+    transcripts: Sequence[Transcript],
     view: Interval,
     region: Interval,
     width: int,

@@ -12,6 +12,7 @@ from dash.development.base_component import Component
 from dash.fingerprint import build_fingerprint
 
 from app.web.pages import browse, home, models, status
+from app.web.pages.frame import document
 from app.web.theme import css_variables
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ INDEX = """<!DOCTYPE html>
 
 
 def _not_found(path: str) -> Component:
-    return html.Div(
-        [html.H1("No such page"), html.P([f"There is nothing at {path[:100]}. ", html.A("Start here", href="/")])],
-        className="document",
+    return document(
+        html.H1("No such page"),
+        html.P([f"There is nothing at {path[:100]}. ", html.A("Start here", href="/")]),
     )
 
 
@@ -74,10 +75,13 @@ def _plotly_script(app: Dash) -> str:
     """
     file = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
     app.registered_paths["plotly"].add("package_data/plotly.min.js")
-    name = build_fingerprint(
+    name = build_fingerprint(  # type: ignore[no-untyped-call]
         "package_data/plotly.min.js", plotly.__version__, int(file.stat().st_mtime)
     )
-    return app.get_relative_path(f"/_dash-component-suites/plotly/{name}")
+    path: str = app.get_relative_path(  # type: ignore[no-untyped-call]
+        f"/_dash-component-suites/plotly/{name}"
+    )
+    return path
 
 
 def register_pages(app: Dash, services: Services) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, dcc, html
 
@@ -32,9 +34,14 @@ MOUSE = (
 )
 
 
+def _attributes(**names: str) -> dict[str, Any]:
+    """Returns attributes whose names have a dash, as Dash's components take them."""
+    return {name.replace("_", "-"): text for name, text in names.items()}
+
+
 def _button(action: str, text: str, label: str) -> html.Button:
     return html.Button(
-        text, className="tool", title=label, **{"data-action": action, "aria-label": label}
+        text, className="tool", title=label, **_attributes(data_action=action, aria_label=label)
     )
 
 
@@ -54,7 +61,7 @@ def _bar(catalogue: Catalogue) -> html.Header:
                 w=212,
                 size="xs",
                 allowDeselect=False,
-                **{"aria-label": "Genome"},
+                **_attributes(aria_label="Genome"),
             ),
             html.Div(
                 [
@@ -62,7 +69,7 @@ def _bar(catalogue: Catalogue) -> html.Header:
                         id="locus",
                         size="xs",
                         placeholder="Locus, gene or variant: chr22:21,691,454-21,822,524, MAPK1",
-                        **{"aria-label": "Locus, gene or variant"},
+                        **_attributes(aria_label="Locus, gene or variant"),
                     ),
                     html.Div(id="suggestions", role="listbox", hidden=True),
                     html.Div(id="locus-message", className="locus-message", hidden=True),
@@ -109,7 +116,7 @@ def _side(cards: dict[str, ModelCard]) -> html.Aside:
                 ],
                 size="xs",
                 allowDeselect=False,
-                **{"aria-label": "Model"},
+                **_attributes(aria_label="Model"),
             ),
             html.P(id="validation", className="muted small"),
             html.P(id="licence-note", className="licence-note"),
@@ -125,7 +132,7 @@ def _side(cards: dict[str, ModelCard]) -> html.Aside:
                 placeholder="Name, CURIE or synonym",
                 hidePickedOptions=False,
                 filter={"function": "filterBiosamples"},
-                **{"aria-label": "Biosamples"},
+                **_attributes(aria_label="Biosamples"),
             ),
             html.H2("Predicted and observed"),
             dmc.SegmentedControl(
@@ -137,7 +144,7 @@ def _side(cards: dict[str, ModelCard]) -> html.Aside:
                 ],
                 size="xs",
                 fullWidth=True,
-                **{"aria-label": "How predicted and observed share a row"},
+                **_attributes(aria_label="How predicted and observed share a row"),
             ),
             dmc.Switch(
                 id="autoscale",
@@ -152,7 +159,7 @@ def _side(cards: dict[str, ModelCard]) -> html.Aside:
             ),
         ],
         className="side",
-        **{"aria-label": "Model, biosamples and tracks"},
+        **_attributes(aria_label="Model, biosamples and tracks"),
     )
 
 
@@ -189,7 +196,7 @@ def _centre() -> html.Main:
                                 ],
                                 id="viewport",
                                 role="img",
-                                **{"aria-label": "Tracks along the genome"},
+                                **_attributes(aria_label="Tracks along the genome"),
                             ),
                         ],
                         id="canvas",
@@ -197,7 +204,7 @@ def _centre() -> html.Main:
                     html.Div(
                         [html.Div(className="shimmer") for _ in range(5)],
                         id="rows-loading",
-                        **{"aria-label": "Loading"},
+                        **_attributes(aria_label="Loading"),
                     ),
                     html.Div(
                         "No track is chosen. Pick a biosample or check tracks on the left.",
@@ -292,7 +299,7 @@ def register(app: Dash) -> None:
         ("overlay", "value", "overlay"),
         ("autoscale", "checked", "autoscale"),
     ):
-        app.clientside_callback(
+        app.clientside_callback(  # type: ignore[no-untyped-call]
             ClientsideFunction("controls", function),
             Input(component, prop),
             prevent_initial_call=True,

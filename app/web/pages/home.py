@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from dash import html
+from dash.development.base_component import Component
 
 from app.errors import LocuscopeError
 from app.genome.bundle_file import SuggestedView
@@ -48,9 +49,7 @@ def _picture(state: ViewState, bundle: Bundle, services: Services) -> html.Img |
     card = services.cards.get(state.model)
     shown, _ = rows(state, bundle, card)
     try:
-        drawn = [
-            _preview_row(row, state, bundle, card, services) for row in shown[:PREVIEW_ROWS]
-        ]
+        drawn = [_preview_row(row, state, bundle, card, services) for row in shown[:PREVIEW_ROWS]]
     except LocuscopeError as error:
         return html.P(error.message, className="error")
     return html.Img(src=preview(drawn), alt=f"The first tracks of {format_interval(state.locus)}")
@@ -95,7 +94,8 @@ def _genome(bundle: Bundle, services: Services) -> html.Section:
 
 def layout(services: Services) -> html.Div:
     """Returns the page."""
-    genomes = [_genome(bundle, services) for bundle in services.catalogue.bundles.values()]
+    bundles = services.catalogue.bundles.values()
+    genomes: list[Component] = [_genome(bundle, services) for bundle in bundles]
     return document(
         html.H1("The genome browser for sequence models"),
         html.P(

@@ -44,7 +44,7 @@ def layout(services: Services) -> html.Div:
                 [
                     html.H3(card.title),
                     html.P(card.summary, className="muted"),
-                    _facts(card, registry.availability(card, folders)),
+                    _facts(card, services.unavailable(card)),
                 ],
                 className="card model",
             )

@@ -46,7 +46,8 @@ def layout(services: Services) -> html.Div:
                     bundle.name,
                     bundle.assembly,
                     f"{len(bundle.tracks):,}",
-                    "; ".join(f"{path}: {message}" for path, message in bundle.problems) or "nothing",
+                    "; ".join(f"{path}: {message}" for path, message in bundle.problems)
+                    or "nothing",
                 ]
                 for bundle in genomes
             ],

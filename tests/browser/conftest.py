@@ -1,0 +1,36 @@
+"""One running Locuscope and one Chromium for all browser tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+
+from tests.browser.site import Page, Site, chromium, resize
+
+
+@pytest.fixture(scope="session")
+def site(
+    hg38_windows: Path, realdata: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    site = Site(hg38_windows, realdata / "weights", tmp_path_factory.mktemp("site"))
+    yield site
+    site.stop()
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[webdriver.Chrome]:
+    with chromium() as driver:
+        yield driver
+
+
+@pytest.fixture
+def page(site: Site, driver: webdriver.Chrome) -> Iterator[Page]:
+    """A page at 1440 x 900; whatever the browser complains about fails the test."""
+    resize(driver, 1440, 900)
+    page = Page(driver, site)
+    page.complaints()
+    yield page
+    assert page.complaints() == []
