@@ -29,8 +29,9 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except LocuscopeError as error:
-            hint = f" Try {error.suggestion}." if error.suggestion else ""
-            message = f"{error.message}{hint}"
+            message = error.message
+            if error.suggestion and error.suggestion not in message:
+                message += f" Try {error.suggestion}."
         except ValidationError as error:  # of a variable in the environment
             first = error.errors()[0]
             message = f"LOCUSCOPE_{str(first['loc'][0]).upper()}: {first['msg']}."

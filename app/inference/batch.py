@@ -149,8 +149,9 @@ def _chosen(card: ModelCard, text: str) -> list[Track]:
     parts = [part.strip().lower() for part in text.split(",") if part.strip()]
     for part in parts:
         if not any(part in track.id.lower() for track in card.tracks):
-            near = difflib.get_close_matches(part, [t.id for t in card.tracks], n=1, cutoff=0)
-            raise NotFoundError(f"{card.title} has no track {part}.", next(iter(near), None))
+            words = {word.lower(): word for track in card.tracks for word in track.id.split("/")}
+            near = [words[word] for word in difflib.get_close_matches(part, words, n=1)]
+            raise NotFoundError(f"{card.title} has no track {part}.", *near)
     return [t for t in card.tracks if not parts or any(part in t.id.lower() for part in parts)]
 
 
