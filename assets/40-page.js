@@ -325,6 +325,8 @@
       if (!row) continue;
       const pair = row.pairs[0];
       if (row.pairs.every((one) => one.pearson_log1p === null && one.spearman === null)) {
+        const { progress } = ls.state();
+        badge.hidden = Boolean(progress && !progress.complete); // there may be a value yet
         badge.textContent = "r: no value";
         badge.title = pair.reason;
         continue;

@@ -10,8 +10,10 @@ new data whose window is cached; and what of that is the redraw.
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -40,8 +42,9 @@ def say(name: str, values: list[float], budget: str) -> None:
 
 def view_query(page: Page, n_rows: int) -> str:
     """Returns a link with some rows of each modality."""
-    page.open(locus=MAPK1)
-    groups = page.run("return locuscope.state().view.groups.map(g => g.rows.map(r => r.id))")
+    url = f"{page.site.url}/api/v1/tracks?genome=hg38-windows&model=baskerville-human74"
+    with urllib.request.urlopen(url) as answer:
+        groups = [[row["id"] for row in group["rows"]] for group in json.load(answer)["groups"]]
     rows = [row for level in zip(*groups, strict=False) for row in level][:n_rows]
     return urlencode({"locus": MAPK1, "track": rows}, doseq=True)
 

@@ -23,6 +23,7 @@ from app.errors import (
     NotFoundError,
     WorkerUnavailableError,
 )
+from app.genome.catalogue import Bundle
 from app.genome.genes import GeneHit
 from app.genome.locus import format_interval, format_variant, format_width, parse_locus
 from app.genome.signals import ObservedTrack

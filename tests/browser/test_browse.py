@@ -565,7 +565,7 @@ def test_a_missing_worker_is_named_and_its_return_noticed(
             seconds=60,
             what="the page did not go on",
         )
-        assert badge(page, DNASE).startswith("r .92")
+        page.until("return document.querySelector('.badge').textContent.startsWith('r .92')")
         page.complaints()
     finally:
         site.stop()
