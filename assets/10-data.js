@@ -150,7 +150,7 @@
       signal,
     });
 
-  window.locuscope = {
+  Object.assign(window.locuscope, {
     TILE,
     ServerError,
     json,
@@ -165,6 +165,5 @@
     loadTiles,
     tileAt,
     valueAt,
-    forgetTiles: () => cache.clear(),
-  };
+  });
 })();

@@ -21,7 +21,7 @@
   let drawn = false;
   let settleTimer = 0;
   let pollTimer = 0;
-  let frame = 0;
+  let frameRequest = 0;
   let glide = 0;
   const listeners = new Map();
 
@@ -67,7 +67,7 @@
   // ---- Movement -------------------------------------------------------------------------------
 
   function applyTransform() {
-    frame = 0;
+    frameRequest = 0;
     if (!base || !drawn) return;
     const px = plotWidth();
     const bpPerPx = (visible.end - visible.start) / px;
@@ -82,7 +82,7 @@
 
   function moveTo(start, end) {
     visible = { start, end };
-    if (!frame) frame = requestAnimationFrame(applyTransform);
+    if (!frameRequest) frameRequest = requestAnimationFrame(applyTransform);
   }
 
   function settleSoon(ms = SETTLE_MS) {
@@ -210,7 +210,7 @@
       const [state] = await Promise.all([askProgress(mine.signal), fetchTiles(mine.signal)]);
       if (state && state.ready !== lastReady && lastReady) await fetchTiles(mine.signal);
       lastReady = state ? state.ready : "";
-      await page;
+      await frame;
       emit("view", view);
       draw(view.figure);
       emit("settled", view);
@@ -219,7 +219,7 @@
     } catch (error) {
       if (error.name === "AbortError") return;
       if (!(error instanceof ls.ServerError)) throw error;
-      await page;
+      await frame;
       emit("failed", error);
       if (base) moveTo(base.start, base.end);
     } finally {
@@ -230,14 +230,26 @@
     }
   }
 
-  // Settled when Dash has written the frame of the page.
-  const page = new Promise((resolve) => {
-    const watch = new MutationObserver(() => {
-      if (!$("viewport") || !$("status")) return;
-      watch.disconnect();
-      resolve();
+  // Settled when a condition holds, looked at whenever the page changes.
+  const once = (holds) =>
+    new Promise((resolve) => {
+      const watch = new MutationObserver(look);
+      watch.observe(document.documentElement, { childList: true, subtree: true });
+      function look() {
+        if (!holds()) return;
+        watch.disconnect();
+        resolve();
+      }
+      window.addEventListener("load", look);
+      look();
     });
-    watch.observe(document.documentElement, { childList: true, subtree: true });
+
+  // The tracks' part of the page and plotly.js are there: the first data can be drawn.
+  const frame = once(() => $("page-message") && window.Plotly);
+  // Dash has written the rest of the page around it.
+  const page = once(() => $("centre-slot") && $("status")).then(() => {
+    $("centre-slot").append($("centre"));
+    $("early").remove();
   });
 
   let lastReady = "";

@@ -148,8 +148,9 @@ class Page:
     def wait_drawn(self, seconds: float = 120) -> None:
         """Waits until the view is drawn and everything that can be predicted is."""
         self.until(
-            "if (!window.locuscope) return false; const s = locuscope.state();"
-            "return s.drawn && !document.documentElement.classList.contains('loading') &&"
+            "if (!document.querySelector('#centre-slot #centre')) return false;"
+            "const s = locuscope.state(); return s.drawn &&"
+            "!document.documentElement.classList.contains('loading') &&"
             "(!s.progress || s.progress.complete || s.progress.failed)",
             seconds=seconds,
             what="the view was not drawn",

@@ -32,12 +32,14 @@ INDEX = """<!DOCTYPE html>
 (() => {
   const asked = new URLSearchParams(location.search).get("theme");
   const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  document.documentElement.dataset.page = location.pathname.split("/").filter(Boolean).pop() || "";
   document.documentElement.dataset.theme = ["light", "dark"].includes(asked) ? asked : system;
 })();
 </script>
 {{client}}
 </head>
 <body>
+{{centre}}
 {%app_entry%}
 <footer hidden>
 {%config%}
@@ -93,6 +95,7 @@ def register_pages(app: Dash, services: Services) -> None:
     """
     parts = {
         "{{theme}}": css_variables(),
+        "{{centre}}": browse.CENTRE,
         "{{client}}": _client_scripts(app),
         "{{plotly}}": _plotly_script(app),
     }

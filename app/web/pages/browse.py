@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import ClientsideFunction, Dash, Input, dcc, html
+from dash import ClientsideFunction, Dash, Input, html
 
 from app.genome.catalogue import Catalogue
 from models.card import ModelCard
@@ -18,7 +18,6 @@ KEYS = (
     ("h", "highlight the selection, or what is in view"),
     ("u", "undo: one view back"),
     ("l", "copy the link to this view"),
-    ("d", "light or dark"),
     ("Esc", "close what is open"),
     ("?", "this list"),
 )
@@ -32,6 +31,43 @@ MOUSE = (
     ("Shift + drag", "select a region"),
     ("Click a badge", "what the agreement means, with its scatter plot"),
 )
+
+
+#: The tracks' own part of the page. It stands in the index, not in Dash's layout, so that the
+#: first data can be drawn while the browser is still reading React; the client moves it into
+#: ``centre-slot`` when Dash has written the rest.
+CENTRE = """
+<div id="early"><main id="centre">
+  <div id="notes"></div>
+  <div id="scroller">
+    <div class="head">
+      <div id="chromosome" class="gutter-cell"></div>
+      <div id="overview" title="Click to go there">
+        <div id="overview-pieces"></div><div id="overview-window"></div>
+      </div>
+      <div class="gutter-cell muted">Position</div>
+      <div id="ruler" title="Drag to zoom to a region">
+        <svg id="ruler-world" aria-hidden="true"></svg>
+      </div>
+    </div>
+    <div id="canvas">
+      <div id="gutter"></div>
+      <div id="viewport" role="img" aria-label="Tracks along the genome">
+        <div id="world"><div id="bands"></div><div id="figure"></div></div>
+        <div id="row-messages"></div>
+        <div id="selection" hidden></div>
+        <div id="crosshair" hidden></div>
+      </div>
+    </div>
+    <div id="rows-loading" aria-label="Loading">
+      <div class="shimmer"></div><div class="shimmer"></div><div class="shimmer"></div>
+      <div class="shimmer"></div><div class="shimmer"></div>
+    </div>
+    <div id="no-rows" hidden>No track is chosen. Pick a biosample or check tracks on the left.</div>
+    <div id="page-message" role="alert" hidden></div>
+  </div>
+</main></div>
+"""
 
 
 def _attributes(**names: str) -> dict[str, Any]:
@@ -94,7 +130,7 @@ def _bar(catalogue: Catalogue) -> html.Header:
             html.Div(
                 [
                     _button("copy-link", "Copy link", "Copy the link to this view (l)"),
-                    _button("toggle-theme", "◐", "Light or dark (d)"),
+                    _button("toggle-theme", "◐", "Light or dark"),
                     _button("show-help", "?", "Keys and mouse (?)"),
                 ],
                 className="tools",
@@ -163,63 +199,6 @@ def _side(cards: dict[str, ModelCard]) -> html.Aside:
     )
 
 
-def _centre() -> html.Main:
-    return html.Main(
-        [
-            html.Div(id="notes"),
-            html.Div(
-                [
-                    html.Div(
-                        [
-                            html.Div(id="chromosome", className="gutter-cell"),
-                            html.Div(
-                                [html.Div(id="overview-pieces"), html.Div(id="overview-window")],
-                                id="overview",
-                                title="Click to go there",
-                            ),
-                            html.Div("Position", className="gutter-cell muted"),
-                            html.Div(id="ruler", title="Drag to zoom to a region"),
-                        ],
-                        className="head",
-                    ),
-                    html.Div(
-                        [
-                            html.Div(id="gutter"),
-                            html.Div(
-                                [
-                                    html.Div(
-                                        [html.Div(id="bands"), html.Div(id="figure")], id="world"
-                                    ),
-                                    html.Div(id="row-messages"),
-                                    html.Div(id="selection", hidden=True),
-                                    html.Div(id="crosshair", hidden=True),
-                                ],
-                                id="viewport",
-                                role="img",
-                                **_attributes(aria_label="Tracks along the genome"),
-                            ),
-                        ],
-                        id="canvas",
-                    ),
-                    html.Div(
-                        [html.Div(className="shimmer") for _ in range(5)],
-                        id="rows-loading",
-                        **_attributes(aria_label="Loading"),
-                    ),
-                    html.Div(
-                        "No track is chosen. Pick a biosample or check tracks on the left.",
-                        id="no-rows",
-                        hidden=True,
-                    ),
-                    html.Div(id="page-message", hidden=True, role="alert"),
-                ],
-                id="scroller",
-            ),
-        ],
-        className="centre",
-    )
-
-
 def _floating() -> list[html.Div]:
     return [
         html.Div(
@@ -274,7 +253,7 @@ def layout(catalogue: Catalogue, cards: dict[str, ModelCard]) -> html.Div:
     return html.Div(
         [
             _bar(catalogue),
-            html.Div([_side(cards), _centre(), _drawer()], className="body"),
+            html.Div([_side(cards), html.Div(id="centre-slot"), _drawer()], className="body"),
             _status(),
             *_floating(),
             dmc.Modal(
@@ -283,7 +262,6 @@ def layout(catalogue: Catalogue, cards: dict[str, ModelCard]) -> html.Div:
                 title="Moving around",
                 size="md",
             ),
-            dcc.Store(id="sink"),
         ],
         className="page",
     )

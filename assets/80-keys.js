@@ -1,0 +1,159 @@
+// Keys, buttons and the status line; binds everything once the page is there.
+(() => {
+  "use strict";
+  const ls = window.locuscope;
+  const { $, setProps } = ls;
+
+  const setTheme = (theme) => {
+    document.documentElement.dataset.theme = theme;
+    setProps("mantine", { forceColorScheme: theme });
+  };
+
+  // A gene that reaches beyond the sequence is not in the middle of its view.
+  let shownGene = { locus: "", middle: 0 };
+
+  async function gene(direction) {
+    const { view, visible } = ls.state();
+    const middle =
+      view.locus.text === shownGene.locus
+        ? shownGene.middle
+        : Math.round((visible.start + visible.end) / 2);
+    const query = new URLSearchParams({
+      genome: view.genome.id,
+      chrom: view.locus.chrom,
+      pos: middle,
+      direction,
+    });
+    try {
+      const answer = await ls.json(`/api/v1/next-gene?${query}`);
+      await ls.go({ locus: answer.locus });
+      shownGene = {
+        locus: ls.state().view.locus.text,
+        middle: Math.floor((answer.start + answer.end) / 2),
+      };
+    } catch (error) {
+      if (!(error instanceof ls.ServerError)) throw error;
+      ls.toast(error.message);
+    }
+  }
+
+  function highlight() {
+    const { base } = ls.state();
+    const { start, end } = ls.selected() || base;
+    const kept = ls.state().params.getAll("highlight");
+    ls.go({ highlight: [...kept, ls.locusText(base.chromosome, start, end)] });
+    ls.clearSelection();
+  }
+
+  async function copyLink() {
+    const link = window.location.href;
+    try {
+      await navigator.clipboard.writeText(link);
+      ls.toast("Link copied");
+    } catch {
+      window.prompt("Copy this link", link);
+    }
+  }
+
+  const actions = {
+    "go-left": () => ls.pan(-0.5),
+    "go-right": () => ls.pan(0.5),
+    "zoom-in": () => ls.zoom(0.5),
+    "zoom-out": () => ls.zoom(2),
+    "copy-link": copyLink,
+    "toggle-theme": () => {
+      const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+      setTheme(theme);
+      ls.go({ theme }, "replace");
+    },
+    "toggle-side": () => {
+      document.body.classList.toggle("side-toggled");
+      window.dispatchEvent(new Event("resize"));
+    },
+    "show-help": () => setProps("help", { opened: true }),
+    "close-drawer": () => ls.closeDrawer(),
+    "select-zoom": () => {
+      const { start, end } = ls.selected();
+      ls.clearSelection();
+      ls.glideTo(start, end);
+    },
+    "select-highlight": highlight,
+    "select-copy": () => {
+      const { start, end } = ls.selected();
+      navigator.clipboard.writeText(ls.intervalText(ls.state().base.chromosome, start, end));
+      ls.clearSelection();
+      ls.toast("Locus copied");
+    },
+    "select-close": () => ls.clearSelection(),
+  };
+
+  const keys = {
+    ArrowLeft: (event) => ls.pan(event.shiftKey ? -1 : -0.2),
+    ArrowRight: (event) => ls.pan(event.shiftKey ? 1 : 0.2),
+    "+": () => ls.zoom(0.5),
+    "=": () => ls.zoom(0.5),
+    "-": () => ls.zoom(2),
+    "/": () => ls.focusSearch(),
+    g: () => ls.focusSearch(),
+    n: () => gene("next"),
+    p: () => gene("previous"),
+    h: highlight,
+    u: () => window.history.back(),
+    l: copyLink,
+    "?": actions["show-help"],
+    Escape: () => {
+      ls.closeMenu();
+      ls.clearSelection();
+      ls.closeDrawer();
+    },
+  };
+
+  function onKey(event) {
+    if (event.target.closest("input, textarea, select, [contenteditable], [role=tree]")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const run = keys[event.key];
+    if (!run || !ls.state().view) return;
+    event.preventDefault();
+    run(event);
+  }
+
+  async function showWorkers() {
+    try {
+      const status = await ls.json("/api/v1/status");
+      $("worker-state").textContent = status.sentence;
+      $("worker-state").className = status.ready ? "ready" : "waiting";
+    } catch (error) {
+      if (!(error instanceof ls.ServerError)) throw error;
+      $("worker-state").textContent = error.message;
+      $("worker-state").className = "waiting";
+    }
+  }
+
+  function start() {
+    ls.bindSearch();
+    ls.bindMouse();
+    document.addEventListener("keydown", onKey);
+    document.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-action]");
+      if (button) actions[button.dataset.action](event);
+      if (!event.target.closest("#menu, .row-menu")) ls.closeMenu();
+    });
+    window.addEventListener("popstate", () =>
+      ls.show(new URLSearchParams(window.location.search), "keep"),
+    );
+    let width = 0;
+    new ResizeObserver(() => {
+      const now = $("viewport").clientWidth;
+      if (width && now !== width && ls.state().drawn) {
+        clearTimeout(start.timer);
+        start.timer = setTimeout(ls.redraw, 120);
+      }
+      width = now;
+    }).observe($("viewport"));
+    setTheme(document.documentElement.dataset.theme);
+    showWorkers();
+    setInterval(() => !document.hidden && showWorkers(), 5000);
+  }
+
+  ls.page.then(start);
+})();
