@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Exit code of a worker that cannot compute here, as its log says.
+REFUSED = 2
 BEAT_SECONDS = 0.5
 #: How often the parent sees whether its child is alive.
 CHILD_SECONDS = 0.5
@@ -86,7 +88,10 @@ class _Child:
         settings: Broker, device and weights.
         families: The model families that this worker serves.
         name: The worker's name; that of the next child too if this one dies.
-        leaving: Shared with the parent, which sets it when the worker shall end.
+        leaving: Shared with the parent; not 0 when the worker shall end.
+
+    Raises:
+        ModelUnavailableError: This machine has no such device.
     """
 
     def __init__(
@@ -263,12 +268,18 @@ def run_worker(settings: Settings, families: Sequence[str] | None = None) -> int
     @signals.worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def start_child(**_: object) -> None:
         nonlocal child
-        child = _Child(settings, chosen, name, leaving)
-        child.preload()
+        try:
+            child = _Child(settings, chosen, name, leaving)
+        except LocuscopeError as error:
+            log.error("%s", error.message)  # noqa: TRY400 - it says all that there is to know
+            leaving.value = REFUSED
+            os.kill(os.getppid(), signal.SIGTERM)
+        else:
+            child.preload()
 
     @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
     def leave(*_: object, **__: object) -> None:
-        leaving.value = 1
+        leaving.value = leaving.value or 1
         state.should_stop = EX_OK
 
     @signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
@@ -296,4 +307,4 @@ def run_worker(settings: Settings, families: Sequence[str] | None = None) -> int
     )
     worker.start()
     JobDesk(settings, name).leave()
-    return int(worker.exitcode or 0)
+    return REFUSED if leaving.value == REFUSED else int(worker.exitcode or 0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,3 +133,27 @@ def test_least_recently_used_model_goes(
     engine.open(names[-1])
     assert set(engine.loaded) == set(names) - {names[1]}
     assert engine.open(names[0]) is first
+
+
+def test_fp32_is_not_tf32(settings: Settings) -> None:
+    torch.backends.cudnn.allow_tf32 = True
+    torch.set_float32_matmul_precision("high")
+    Engine(settings)
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_device_that_is_not_there_is_named(settings: Settings) -> None:
+    with pytest.raises(ModelUnavailableError, match="device warp9"):
+        Engine(settings.model_copy(update={"device": "warp9"}))
+
+
+def test_waiting_threads_do_not_spin() -> None:
+    """OpenMP reads its policy when torch is imported, so it must be set by then."""
+    code = "import app.inference.compute; import os; print(os.environ['OMP_WAIT_POLICY'])"
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "PASSIVE\n"

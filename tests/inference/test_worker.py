@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -282,6 +283,18 @@ def test_worker_outlives_its_broker(
     finally:
         process.kill()
         server.stop()
+
+
+def test_worker_without_its_device_ends_and_says_so(
+    settings: Settings, toy_folder: Path, broker: None
+) -> None:
+    process = WorkerProcess(settings, toy_folder)
+    process.environment["LOCUSCOPE_DEVICE"] = "warp9"
+    process.start()
+    assert process.process is not None
+    assert process.process.wait(30) == 2
+    assert "torch cannot use the device warp9 on this machine" in process.log.read_text()
+    assert "Traceback" not in process.log.read_text()
 
 
 def connect_to(worker: WorkerProcess):
