@@ -19,6 +19,7 @@
   let loading = null; // AbortController of the load under way
   let bin = 1; // width in bp of what is drawn as one step
   let drawn = false;
+  let drawnPx = 1; // width in px of the view for which the figure was drawn
   let settleTimer = 0;
   let pollTimer = 0;
   let frameRequest = 0;
@@ -71,7 +72,7 @@
     if (!base || !drawn) return;
     const px = plotWidth();
     const bpPerPx = (visible.end - visible.start) / px;
-    const scale = (base.end - base.start) / (visible.end - visible.start);
+    const scale = ((base.end - base.start) / (visible.end - visible.start)) * (px / drawnPx);
     const shift = (region.start - visible.start) / bpPerPx;
     const transform = `translate3d(${shift}px,0,0) scale(${scale},1)`;
     $("world").style.transform = transform;
@@ -345,6 +346,7 @@
     );
     const tops = ls.fill(figure, where, region, base, settings, view.autoscale === "group");
     const px = plotWidth();
+    drawnPx = px;
     figure.layout.width = 3 * px;
     $("world").style.width = `${3 * px}px`;
     $("world").style.height = `${figure.geometry.height}px`;
@@ -397,7 +399,10 @@
   };
 
   function drawStates() {
-    const spans = (progress && progress.spans) || [];
+    // What failed is said in words; a shimmer would promise that it is on its way.
+    const spans = ((progress && progress.spans) || []).filter(
+      (span) => span.state !== "missing" || !progress.failed,
+    );
     const px = plotWidth() / (base.end - base.start);
     const world = [];
     const named = new Set(); // each span is explained once, in the first row
@@ -474,6 +479,7 @@
     settleSoon,
     valuesAt,
     retry: () => poll(undefined, true),
+    resized: () => visible && moveTo(visible.start, visible.end),
     redraw: () => show(new URLSearchParams(params), "replace"),
     state: () => ({ view, base, region, visible, where, progress, agreement, params, drawn }),
     positionAt: (clientX) => {

@@ -113,12 +113,15 @@
       if (!row) continue;
       const text = rowMessage(row, progress, base);
       if (!text) continue;
-      const pill = make("span", progress && progress.failed ? "pill failed" : "pill", text);
-      if (progress && progress.failed) {
+      const failed = progress && progress.failed;
+      const pill = make("span", failed ? "pill failed" : "pill");
+      if (failed) {
         const again = make("button", "link", "Retry");
         again.onclick = () => ls.retry();
-        pill.append(" ", again);
+        pill.append(again, " ");
       }
+      pill.append(text);
+      pill.title = text;
       node.append(pill);
     }
   });

@@ -145,6 +145,7 @@
     new ResizeObserver(() => {
       const now = $("viewport").clientWidth;
       if (width && now !== width && ls.state().drawn) {
+        ls.resized();
         clearTimeout(start.timer);
         start.timer = setTimeout(ls.redraw, 120);
       }

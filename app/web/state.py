@@ -298,17 +298,18 @@ def from_query(
     locus = _read_locus(reader, bundle, card)
     variant_text = reader.take("variant")
     variant = reader.attempt(lambda t: _variant(t, bundle), variant_text) if variant_text else None
+    chosen = _read_rows(reader, bundle, card)
     state = ViewState(
         genome=bundle.id,
         locus=locus.interval,
         model=card.id if card else "",
-        biosamples=_read_biosamples(reader, bundle, card),
+        biosamples=_read_biosamples(reader, bundle, card, chosen["tracks"]),
         variant=variant or locus.variant,
         highlights=reader.take_all("highlight", lambda text: _highlight(text, bundle)),
         mode=reader.take_choice("mode", get_args(Mode)),  # type: ignore[arg-type]
         theme=reader.take_choice("theme", get_args(Theme)),  # type: ignore[arg-type]
         autoscale=reader.take_choice("autoscale", get_args(Autoscale)),  # type: ignore[arg-type]
-        **_read_rows(reader, bundle, card),  # type: ignore[arg-type]
+        **chosen,  # type: ignore[arg-type]
     )
     return state, reader.finish()
 
@@ -345,9 +346,14 @@ def _read_locus(reader: _Reader, bundle: Bundle, card: ModelCard | None) -> Locu
     return parse_locus(format_interval(default_locus(bundle, card)), bundle)
 
 
-def _read_biosamples(reader: _Reader, bundle: Bundle, card: ModelCard | None) -> tuple[str, ...]:
+def _read_biosamples(
+    reader: _Reader, bundle: Bundle, card: ModelCard | None, tracks: tuple[object, ...]
+) -> tuple[str, ...]:
     known = [c.biosample for c in biosamples(bundle, card)]
-    default = default_biosamples(bundle, card)
+    # A link that names tracks and no biosamples means those of its tracks.
+    shown = [row for row in all_rows(bundle, card) if row.id in tracks and row.biosample]
+    default = tuple(dict.fromkeys(row.biosample.key for row in shown if row.biosample))
+    default = default or default_biosamples(bundle, card)
     if "biosample" not in reader.values:
         return default
     keys = {b.name: b.key for b in known} | {b.key: b.key for b in known}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 from alphagenome.data.genome import Interval, Variant
@@ -285,3 +286,12 @@ def test_model_for_this_assembly_is_preferred(catalogue: Catalogue, card: ModelC
     assert state.model == "other"
     state, _ = from_query("", catalogue, {})
     assert state.model == ""
+
+
+def test_a_link_that_names_tracks_means_their_biosamples(
+    catalogue: Catalogue, bundle: Bundle, cards: dict[str, ModelCard]
+) -> None:
+    row = next(r for r in all_rows(bundle, cards["toy"]) if r.biosample)
+    assert row.biosample is not None
+    state, _ = read(f"track={quote(row.id)}", catalogue, cards)
+    assert (state.tracks, state.biosamples) == ((row.id,), (row.biosample.key,))
