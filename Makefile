@@ -22,13 +22,13 @@ $(BIN)/python:
 # taken for its networks and gene tables alone (its own dependencies would be TensorFlow).
 $(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
 	@echo "Installing Locuscope into $(VENV) (a few minutes the first time)"
-	$(PIP) -c constraints.txt torch
-	$(PIP) -c constraints.txt -e .
-	$(PIP) -c constraints.txt --no-deps spliceai
+	@$(PIP) -c constraints.txt torch
+	@$(PIP) -c constraints.txt -e .
+	@$(PIP) -c constraints.txt --no-deps spliceai
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(PIP) -c constraints.txt -e '.[test]'
+	@$(PIP) -c constraints.txt -e '.[test]'
 	@touch $@
 
 demo: $(VENV)/installed

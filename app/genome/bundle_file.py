@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import BundleError
 from app.genome.annotation import GeneFormat
-from models.card import MODALITIES, Strand
+from models.card import MODALITIES, Biosample, Strand
 
 FILE_NAME = "genome.toml"
+
+_CURIE = re.compile(r"[A-Za-z][A-Za-z0-9_.]*:\d+")
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 PathText = Annotated[str, Field(min_length=1)]
@@ -74,16 +77,19 @@ class GenesTable(_Table):
         return found
 
 
-class ContactsTable(_Table):
-    """One ``[[contacts]]``: a contact matrix.
+class MeasurementTable(_Table):
+    """What every measured file says of itself.
 
     Attributes:
-        path: .cool or .mcool file.
+        path: The file.
         name: Name within the dataset.
-        biosample: Cell type, as people write it.
-        curie: Its ontology CURIE.
+        biosample: Cell type as people write it, or its CURIE; then ``name`` is the cell type too.
+        curie: Its ontology CURIE, where ``biosample`` is a name.
         synonyms: Other names by which it may be searched.
         assay: Assay title.
+        strand: ``+``, ``-`` or ``.``.
+        target: Factor or mark, for ChIP.
+        unit: What one number means.
         predicted: Id of the predicted track that it belongs to.
     """
 
@@ -93,27 +99,43 @@ class ContactsTable(_Table):
     curie: str = ""
     synonyms: tuple[str, ...] = Field((), strict=False)
     assay: str = ""
-    predicted: str | None = None
-
-
-class TrackTable(ContactsTable):
-    """One ``[[tracks]]``: a bigWig file, described as a contact matrix is, and further by these.
-
-    Attributes:
-        modality: One of ``models.card.MODALITIES``.
-        strand: ``+``, ``-`` or ``.``.
-        target: Factor or mark, for ChIP.
-        unit: What one number means.
-        resolution: Width of a native bin in bp.
-        dataset: Names the collection in track ids.
-    """
-
-    modality: Literal[*MODALITIES]  # type: ignore[valid-type] # one place for the list
     strand: Strand = "."
     target: str = ""
     unit: str = "signal"
+    predicted: str | None = None
+
+    def resolved_biosample(self) -> Biosample | None:
+        """Returns the cell type, or None where none is named."""
+        if _CURIE.fullmatch(self.biosample) and not self.curie:
+            return Biosample(self.name, self.biosample, self.synonyms)
+        name = self.biosample or self.curie
+        return Biosample(name, self.curie, self.synonyms) if name else None
+
+
+class ContactsTable(MeasurementTable):
+    """One ``[[contacts]]``: a contact matrix, .cool or .mcool."""
+
+    modality: Literal["CONTACT_MAPS"] = "CONTACT_MAPS"
+
+
+class TrackTable(MeasurementTable):
+    """One ``[[tracks]]``: a bigWig file.
+
+    Attributes:
+        modality: One of ``models.card.MODALITIES``.
+        resolution: Width of a native bin in bp.
+        dataset: Names the collection in track ids; the modality in lower case where not given, so
+            that one name may stand for a cell type in several assays.
+    """
+
+    modality: Literal[*MODALITIES]  # type: ignore[valid-type] # one place for the list
     resolution: int = Field(1, ge=1, le=1_000_000)
-    dataset: Slug = "measured"
+    dataset: Slug | None = None
+
+    @property
+    def track_id(self) -> str:
+        """``observed/dataset/name/strand``."""
+        return f"observed/{self.dataset or self.modality.lower()}/{self.name}/{self.strand}"
 
 
 class SuggestedView(_Table):

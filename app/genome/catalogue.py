@@ -11,7 +11,6 @@ from typing import NamedTuple
 from app.errors import BundleError, NotFoundError
 from app.genome.bundle_file import (
     BundleFile,
-    ContactsTable,
     SuggestedView,
     TrackTable,
     bundle_path,
@@ -22,7 +21,7 @@ from app.genome.contacts import ContactTrack
 from app.genome.genes import Genes
 from app.genome.reference import Reference
 from app.genome.signals import ObservedTrack
-from models.card import Biosample, Track
+from models.card import Track
 
 
 class Problem(NamedTuple):
@@ -175,13 +174,13 @@ def _tracks(
 
 def _track(table: TrackTable) -> Track:
     return Track(
-        id=f"observed/{table.dataset}/{table.name}/{table.strand}",
+        id=table.track_id,
         modality=table.modality,
         name=table.name,
         strand=table.strand,
         resolution=table.resolution,
         unit=table.unit,
-        biosample=_biosample(table),
+        biosample=table.resolved_biosample(),
         assay=table.assay,
         target=table.target,
     )
@@ -199,7 +198,7 @@ def _contacts(
                     table.name,
                     path,
                     reference,
-                    biosample=_biosample(table),
+                    biosample=table.resolved_biosample(),
                     assay=table.assay,
                     predicted=table.predicted,
                 )
@@ -207,8 +206,3 @@ def _contacts(
         except BundleError as error:
             problems.append(Problem(table.path, error.message))
     return tuple(contacts)
-
-
-def _biosample(table: ContactsTable) -> Biosample | None:
-    name = table.biosample or table.curie
-    return Biosample(name, table.curie, table.synonyms) if name else None

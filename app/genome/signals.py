@@ -238,15 +238,15 @@ def _in_whole_bins(bases: Doubles, n_bins: int) -> Summary:
 def _across_edges(bases: Doubles, n_bins: int) -> Summary:
     """Summarises equal bins whose edges may lie within a base."""
     measured = np.isfinite(bases)
-    edges: Doubles = np.linspace(0, len(bases), n_bins + 1)
-    first = np.floor(edges[:-1]).astype(np.int64)
-    past = np.minimum(np.ceil(edges[1:]).astype(np.int64), len(bases))
+    # In whole numbers: an edge between two bases must not slip into one of them by rounding.
+    base, part = np.divmod(np.arange(n_bins + 1) * len(bases), n_bins)
+    past = base[1:] + (part[1:] > 0)
     # reduceat takes [first, past) from every other pair; the sentinel lets past be the length.
-    pairs = np.stack([first, past], axis=1).ravel()
+    pairs = np.stack([base[:-1], past], axis=1).ravel()
     lowest = np.fmin.reduceat(np.append(bases, np.nan), pairs)[::2]
     highest = np.fmax.reduceat(np.append(bases, np.nan), pairs)[::2]
-    total = np.diff(_integral(np.where(measured, bases, 0.0), edges))
-    width = np.diff(_integral(measured.astype(np.float64), edges))
+    total = np.diff(_integral(np.where(measured, bases, 0.0), base, part / n_bins))
+    width = np.diff(_integral(measured.astype(np.float64), base, part / n_bins))
     with np.errstate(invalid="ignore"):
         return _summary(total / width, lowest, highest)
 
@@ -257,9 +257,8 @@ def _summary(mean: Doubles, lowest: Doubles, highest: Doubles) -> Summary:
     return Summary(*(column.astype(np.float32) for column in columns))
 
 
-def _integral(values: Doubles, edges: Doubles) -> Doubles:
-    """Returns the integral of a step function (one step a base) from 0 to every edge."""
+def _integral(values: Doubles, base: npt.NDArray[np.int64], part: Doubles) -> Doubles:
+    """Returns the integral of a step function from 0 to each edge, a part into a base."""
     sums = np.concatenate([[0.0], np.cumsum(values), [0.0]])
-    base = np.floor(edges).astype(np.int64)
-    result: Doubles = sums[base] + (edges - base) * np.append(values, 0.0)[base]
+    result: Doubles = sums[base] + part * np.append(values, 0.0)[base]
     return result

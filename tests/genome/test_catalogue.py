@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 import cooler
+import pandas as pd
 import pytest
 
 from app.errors import BundleError, NotFoundError
 from app.genome.catalogue import Bundle, Catalogue
+from models.card import Biosample
 from tests.genome.made import write_bigwig, write_fasta, write_toml
 
 LENGTHS = {"chr1": 1_000}
@@ -68,7 +70,7 @@ def test_everything_about_a_track_is_kept(folder: Path) -> None:
     assert (full.track.assay, full.track.target) == ("TF ChIP-seq", "CTCF")
     assert full.track.unit == "fold change"
     assert full.predicted == "m/CHIP_TF/E1/-"
-    assert least.track.id == "observed/measured/t/."
+    assert least.track.id == "observed/dnase/t/."
     assert (least.track.resolution, least.track.biosample, least.predicted) == (1, None, None)
 
 
@@ -89,7 +91,7 @@ def test_damaged_files_are_left_out_and_the_rest_stays(folder: Path) -> None:
         contacts=[{"path": "no.cool"}, {"path": "missing.mcool"}],
     )
     bundle = Bundle.load(folder)
-    assert list(bundle.tracks) == ["observed/measured/t.bw/."]
+    assert list(bundle.tracks) == ["observed/dnase/t.bw/."]
     found = [(p.path, p.message) for p in bundle.problems]
     expected = [
         ("missing.gtf", "does not exist"),
@@ -98,7 +100,7 @@ def test_damaged_files_are_left_out_and_the_rest_stays(folder: Path) -> None:
         ("other.bw", "another assembly"),
         ("missing.bw", "does not exist"),
         ("../t.bw", "leads out of the bundle"),
-        ("t.bw", "two tracks observed/measured/t.bw/."),
+        ("t.bw", "two tracks observed/dnase/t.bw/."),
         ("no.cool", "not a .cool"),
         ("missing.mcool", "does not exist"),
     ]
@@ -248,3 +250,26 @@ def test_a_view_without_a_link_is_refused(folder: Path) -> None:
     (folder / "genome.toml").write_text(MINIMAL + '[[views]]\ntitle = "A"\n')
     with pytest.raises(BundleError, match=r"the key link in \[views\] number 1 is missing"):
         Bundle.load(folder)
+
+
+def test_a_biosample_may_be_given_by_its_curie_and_the_name_of_the_track(folder: Path) -> None:
+    table = '[[{}]]\npath = "{}"\nname = "HepG2"\nbiosample = "EFO:0001187"\n'
+    cooler.create_cooler(
+        str(folder / "c.cool"),
+        pd.DataFrame({"chrom": "chr1", "start": [0, 500], "end": [500, 1_000]}),
+        pd.DataFrame({"bin1_id": [0], "bin2_id": [0], "count": [1]}),
+    )
+    (folder / "genome.toml").write_text(
+        MINIMAL
+        + table.format("tracks", "t.bw")
+        + 'modality = "ATAC"\n'
+        + table.format("tracks", "t.bw")
+        + 'modality = "DNASE"\n'
+        + table.format("contacts", "c.cool")
+        + 'modality = "CONTACT_MAPS"\nunit = "counts"\nstrand = "."\n'
+    )
+    bundle = Bundle.load(folder)
+    assert bundle.problems == ()
+    assert list(bundle.tracks) == ["observed/atac/HepG2/.", "observed/dnase/HepG2/."]
+    for measured in (bundle.tracks["observed/atac/HepG2/."].track, bundle.contacts[0]):
+        assert measured.biosample == Biosample("HepG2", "EFO:0001187")

@@ -115,13 +115,13 @@ def test_tracks_are_described_as_on_the_card(bundle: Bundle) -> None:
     for observed in bundle.tracks.values():
         assert observed.predicted is not None
         row, track = card[observed.predicted], observed.track
-        assert track.id == f"observed/measured/{row['name']}/{row['strand']}"
+        assert track.id == f"observed/{row['modality'].lower()}/{row['name']}/{row['strand']}"
         assert (track.modality, track.strand, track.unit, str(track.resolution)) == (
             row["modality"], row["strand"], row["unit"], row["resolution"]
         )  # fmt: skip
         assert track.biosample is not None
         assert (track.biosample.name, track.biosample.curie) == (row["biosample"], row["curie"])
-    hepg2 = bundle.tracks["observed/measured/ENCFF136DBS/."].track
+    hepg2 = bundle.tracks["observed/dnase/ENCFF136DBS/."].track
     assert hepg2.biosample is not None
     assert (hepg2.modality, hepg2.biosample.name) == ("DNASE", "HepG2")
 
@@ -202,7 +202,7 @@ def test_published_predictions_agree_with_the_bundle(realdata: Path, bundle: Bun
         index = [str(r).startswith("chr22:") for r in outputs["region"]].index(True)
         predicted = outputs["pred"][index, :, 25].astype(np.float64) / 2
     start = 21_691_452 + 32_768
-    track = bundle.tracks["observed/measured/ENCFF136DBS/."]
+    track = bundle.tracks["observed/dnase/ENCFF136DBS/."]
     here = track.values(Interval("chr22", start, start + 65_536))
     shifted = np.roll(here, 100)
     assert pearsonr(predicted, here).statistic > 0.5

@@ -95,7 +95,7 @@ def test_only_bins_wholly_inside_count(
 
 
 def test_measurement_is_read_in_the_bins_of_the_prediction(bundle: Bundle) -> None:
-    observed = bundle.tracks["observed/measured/d1/."]
+    observed = bundle.tracks["observed/dnase/d1/."]
     predicted = np.arange(13, dtype=np.float32)  # up to 1,408
 
     def values(interval: Interval) -> tuple[int, int, np.ndarray]:
@@ -110,7 +110,7 @@ def test_measurement_is_read_in_the_bins_of_the_prediction(bundle: Bundle) -> No
 def test_narrower_measured_bins_are_averaged(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    observed = bundle.tracks["observed/measured/d1/."]
+    observed = bundle.tracks["observed/dnase/d1/."]
 
     def values(interval: Interval) -> tuple[int, int, np.ndarray]:
         return interval.start, 128, np.zeros(interval.width // 128, np.float32)
@@ -124,7 +124,7 @@ def test_narrower_measured_bins_are_averaged(
 def test_wider_measured_bins_and_too_many_bins_are_refused(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    observed = bundle.tracks["observed/measured/d1/."]
+    observed = bundle.tracks["observed/dnase/d1/."]
     wide = replace(observed, track=replace(observed.track, resolution=128))
     region = Interval("chr1", 0, 3_200)
 

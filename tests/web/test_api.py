@@ -24,7 +24,7 @@ from tests.web.test_agreement import pearson, ranks
 from tests.web.test_tiles import unpack
 
 VIEW = "genome=toy1&locus=chr1:40001-50000&model=toy&biosample=EFO:0001187"
-D1, OBSERVED_D1 = "toy/DNASE/d1/.", "observed/measured/d1/."
+D1, OBSERVED_D1 = "toy/DNASE/d1/.", "observed/dnase/d1/."
 
 
 def tiles_url(tracks: list[str], **changes: object) -> str:
@@ -461,7 +461,7 @@ def test_a_file_that_changed_has_another_tag(client: FlaskClient, genome: Path) 
 
 
 def test_a_track_that_fails_does_not_fail_the_others(client: FlaskClient, genome: Path) -> None:
-    other = "observed/measured/ctcf/."
+    other = "observed/chip_tf/ctcf/."
     path, kept = genome / "3.bw", genome / "3.kept"
     path.rename(kept)
     path.write_bytes(kept.read_bytes()[:200])
@@ -541,8 +541,8 @@ def test_strand_pair_has_two_agreements(client: FlaskClient) -> None:
     answer = client.get("/api/v1/agreement?locus=chr1:40001-50000&track=toy/CAGE/c1").json
     pairs = answer["rows"][0]["pairs"]
     assert [(p["predicted"], p["observed"]) for p in pairs] == [
-        ("toy/CAGE/c1/+", "observed/measured/c1/+"),
-        ("toy/CAGE/c1/-", "observed/measured/c1/-"),
+        ("toy/CAGE/c1/+", "observed/cage/c1/+"),
+        ("toy/CAGE/c1/-", "observed/cage/c1/-"),
     ]
     assert all(p["n"] == 0 and p["pearson_log1p"] is None and p["reason"] for p in pairs)
 

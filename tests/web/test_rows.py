@@ -35,8 +35,8 @@ def test_strands_share_a_row_and_measurements_stand_beside_their_prediction(
     row = {row.id: row for row in all_rows(bundle, card)}["toy/CAGE/c1"]
     assert [t.id for t in row.predicted] == ["toy/CAGE/c1/+", "toy/CAGE/c1/-"]
     assert [o.track.id for o in row.observed] == [
-        "observed/measured/c1/+",
-        "observed/measured/c1/-",
+        "observed/cage/c1/+",
+        "observed/cage/c1/-",
     ]
     assert [(t.strand, o.track.strand) for t, o in row.pairs] == [("+", "+"), ("-", "-")]
     assert (row.strand, row.family, row.height, row.summary) == (
@@ -65,13 +65,13 @@ def test_measurements_without_a_prediction_have_rows_of_their_own(
     bundle: Bundle, card: ModelCard
 ) -> None:
     assert {row.id for row in all_rows(bundle, card) if not row.predicted} == {
-        "observed/measured/ctcf/."
+        "observed/chip_tf/ctcf/."
     }
     alone = all_rows(bundle, None)
     assert [row.id for row in alone] == [
-        "observed/measured/d1/.",
-        "observed/measured/c1",
-        "observed/measured/ctcf/.",
+        "observed/dnase/d1/.",
+        "observed/cage/c1",
+        "observed/chip_tf/ctcf/.",
     ]
     assert all(not row.pairs for row in alone)
 
@@ -79,11 +79,11 @@ def test_measurements_without_a_prediction_have_rows_of_their_own(
 def test_second_measurement_of_one_prediction_has_its_own_row(
     bundle: Bundle, card: ModelCard
 ) -> None:
-    first = bundle.tracks["observed/measured/d1/."]
+    first = bundle.tracks["observed/dnase/d1/."]
     second = replace(first, track=replace(first.track, id="observed/again/d1/."))
     twice = replace(bundle, tracks=bundle.tracks | {second.track.id: second})
     by_id = {row.id: row for row in all_rows(twice, card)}
-    assert [o.track.id for o in by_id["toy/DNASE/d1/."].observed] == ["observed/measured/d1/."]
+    assert [o.track.id for o in by_id["toy/DNASE/d1/."].observed] == ["observed/dnase/d1/."]
     assert by_id["observed/again/d1/."].predicted == ()
 
 
@@ -93,7 +93,7 @@ def test_default_rows_are_those_of_the_biosamples_and_of_none(
     shown, notice = rows(view(biosamples=("EFO:0002067",)), bundle, card)
     assert [row.id for row in shown] == [
         "toy/DNASE/d2/.",
-        "observed/measured/ctcf/.",
+        "observed/chip_tf/ctcf/.",
         "toy/SPLICE_SITES/donor/+",
     ]
     assert notice is None

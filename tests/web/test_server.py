@@ -40,7 +40,7 @@ client = server.test_client()
 for path in ("/", "/browse", "/health", "/api/v1/view", "/api/v1/models", "/api/v1/status",
              "/api/v1/search?genome=toy1&q=ALPHA", "/api/v1/agreement",
              "/api/v1/tiles?genome=toy1&chrom=chr1&bin=1&from=0&to=0&model=toy"
-             "&tracks=toy/DNASE/d1/.,observed/measured/d1/."):
+             "&tracks=toy/DNASE/d1/.,observed/dnase/d1/."):
     print(client.get(path).status_code, path)
 print(client.post("/api/v1/predict", json={"query": ""}).status_code)
 print("torch" in sys.modules)

@@ -25,7 +25,7 @@ from app.web.tiles import (
 )
 from tests.web.conftest import LENGTHS, RESOLUTION, signal
 
-OBSERVED = "observed/measured/d1/."
+OBSERVED = "observed/dnase/d1/."
 
 
 def unpack(data: bytes) -> tuple[dict[str, object], dict[str, np.ndarray]]:
