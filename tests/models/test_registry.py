@@ -193,7 +193,7 @@ def test_weights_in_a_package_are_found_without_importing_it(
 @pytest.mark.parametrize(
     ("family", "says"),
     [
-        ("toy", "no model family toy"),
+        ("nowhere", "no model family nowhere"),
         ("os.path", "no model family os.path"),
         ("../x", "no model family ../x"),
         ("card", "must define one model class, not 0"),
