@@ -403,7 +403,7 @@
     const spans = ((progress && progress.spans) || []).filter(
       (span) => span.state !== "missing" || !progress.failed,
     );
-    const px = plotWidth() / (base.end - base.start);
+    const px = drawnPx / (base.end - base.start);
     const world = [];
     const named = new Set(); // each span is explained once, in the first row
     for (const row of view.figure.geometry.rows) {
@@ -479,7 +479,12 @@
     settleSoon,
     valuesAt,
     retry: () => poll(undefined, true),
-    resized: () => visible && moveTo(visible.start, visible.end),
+    // Fits what is drawn to a new width at once; false if there is nothing to fit.
+    resized: () => {
+      if (!drawn || plotWidth() === drawnPx) return false;
+      moveTo(visible.start, visible.end);
+      return true;
+    },
     redraw: () => show(new URLSearchParams(params), "replace"),
     state: () => ({ view, base, region, visible, where, progress, agreement, params, drawn }),
     positionAt: (clientX) => {

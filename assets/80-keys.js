@@ -141,15 +141,10 @@
     window.addEventListener("popstate", () =>
       ls.show(new URLSearchParams(window.location.search), "keep"),
     );
-    let width = 0;
     new ResizeObserver(() => {
-      const now = $("viewport").clientWidth;
-      if (width && now !== width && ls.state().drawn) {
-        ls.resized();
-        clearTimeout(start.timer);
-        start.timer = setTimeout(ls.redraw, 120);
-      }
-      width = now;
+      if (!ls.resized()) return;
+      clearTimeout(start.timer);
+      start.timer = setTimeout(ls.redraw, 120);
     }).observe($("viewport"));
     setTheme(document.documentElement.dataset.theme);
     showWorkers();

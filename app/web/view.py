@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from alphagenome.data.genome import Interval
 
 from app.genome.catalogue import Bundle
+from app.genome.chromosomes import ASSEMBLY_LENGTHS
 from app.web.rows import Row, rows
 from app.web.services import services
 from app.web.state import ViewState, from_query
@@ -43,7 +44,9 @@ def read_view(query: str) -> View:
     shown, cut = rows(state, bundle, card)
     if cut:
         notices.append(cut)
-    if card and bundle.assembly not in card.genomes:
+    # Where a bundle does not say which assembly it is, there is nothing to warn of.
+    known = bundle.simulated or bundle.assembly in ASSEMBLY_LENGTHS
+    if card and known and bundle.assembly not in card.genomes:
         notices.append(
             f"{card.title} is meant for {' and '.join(card.genomes)}; the assembly of this genome "
             f"is {bundle.assembly}."

@@ -151,7 +151,8 @@ class Page:
             "if (!document.querySelector('#centre-slot #centre')) return false;"
             "const s = locuscope.state(); return s.drawn &&"
             "!document.documentElement.classList.contains('loading') &&"
-            "(!s.progress || s.progress.complete || s.progress.failed)",
+            "(!s.progress || s.progress.complete || s.progress.failed) &&"
+            "!document.querySelector('#row-messages').textContent.includes('Computing')",
             seconds=seconds,
             what="the view was not drawn",
         )

@@ -428,6 +428,28 @@ def test_what_cannot_be_predicted_is_hatched_and_says_why(page):
     page.screenshot("beyond_the_piece")
 
 
+def test_what_lies_over_the_figure_is_at_its_own_bases(page):
+    page.open(locus=MAPK1, track=[DNASE, RNA], highlight="chr22:21,724,222-21,789,757")
+    for _ in range(2):
+        edges = page.run(
+            "return ['.highlight', '.band.unavailable'].map(css => {"
+            "const b = document.querySelector(css).getBoundingClientRect();"
+            "return [locuscope.positionAt(b.left), locuscope.positionAt(b.right)] })"
+        )
+        (left, right), (_, border) = edges
+        bp_per_px = 131_071 / 1000
+        assert left == pytest.approx(21_724_221, abs=bp_per_px)
+        assert right == pytest.approx(21_789_757, abs=bp_per_px)
+        # No output lies within 32,768 bp of the end of a piece.
+        assert border == pytest.approx(21_691_452 + 32_768, abs=bp_per_px)
+        # The same when the width of the page has changed.
+        page.element("[data-action=toggle-side]").click()
+        page.until("return document.getElementById('world').offsetWidth % 3 === 0")
+        time.sleep(0.5)
+        page.wait_drawn()
+    page.element("[data-action=toggle-side]").click()
+
+
 def test_crosshair_says_position_and_values(page):
     page.open(locus=MAPK1, track=DNASE)
     page.run(

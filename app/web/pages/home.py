@@ -73,12 +73,16 @@ def _card(bundle: Bundle, view: SuggestedView, services: Services) -> html.A:
     )
 
 
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def _genome(bundle: Bundle, services: Services) -> html.Section:
     facts = [
         *(["simulated"] if bundle.simulated else []),
         bundle.assembly,
-        f"{len(bundle.reference.chromosomes):,} chromosomes",
-        f"{len(bundle.tracks):,} measured tracks",
+        _count(len(bundle.reference.chromosomes), "chromosome"),
+        _count(len(bundle.tracks), "measured track"),
     ]
     start = SuggestedView(title="Start browsing", link="v=1")
     return html.Section(
