@@ -499,12 +499,19 @@ def test_nothing_is_fetched_from_elsewhere(page, site):
 
 
 def test_the_web_process_has_no_torch(site):
-    found = subprocess.run(
-        ["pgrep", "-f", "app.cli web"], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert found
-    for pid in found:
-        assert "libtorch" not in Path(f"/proc/{pid}/maps").read_text()
+    def mapped(part: str) -> list[str]:
+        """What the processes of one part of this site have mapped into memory."""
+        port = f"LOCUSCOPE_PORT={site.port}\0"
+        return [
+            (process / "maps").read_text()
+            for process in Path("/proc").glob("[0-9]*")
+            if f"app.cli\0{part}\0" in (process / "cmdline").read_text()
+            and port in (process / "environ").read_text()
+        ]
+
+    assert len(mapped("web")) >= 2  # gunicorn's parent and its child
+    assert not any("libtorch" in maps for maps in mapped("web"))
+    assert any("libtorch" in maps for maps in mapped("worker"))
 
 
 @pytest.mark.parametrize("size", [(1440, 900), (1024, 768)])
