@@ -90,7 +90,8 @@
     return { header, tiles };
   }
 
-  // Fetches what is not held yet of `tracks` over [start, end) and returns the bin width.
+  // Fetches what is not held yet of `tracks` over [start, end). Returns whether some of it is still
+  // missing windows that may come.
   // `version` names a finished prediction, so that the browser may keep the answer for good.
   async function loadTiles({ genome, model, chromosome, start, end, bin, tracks, version }, signal) {
     const first = Math.floor(Math.max(0, start) / (bin * TILE));
@@ -107,6 +108,7 @@
         missing.set(span, [...(missing.get(span) || []), track]);
       }
     }
+    let partial = false;
     await Promise.all(
       [...missing].flatMap(([span, ids]) => {
         const [from, to] = span.split("-").map(Number);
@@ -121,13 +123,15 @@
           if (version) query.set("v", version);
           const response = await request(`/api/v1/tiles?${query}`, { signal });
           const { header, tiles } = parseTiles(await response.arrayBuffer());
+          partial = partial || header.partial;
           for (const tile of tiles) {
-            tile.partial = Boolean(header.partial);
+            tile.partial = header.partial;
             remember(tileKey(genome, tile.track, chromosome, bin, tile.index), tile);
           }
         });
       }),
     );
+    return partial;
   }
 
   const tileAt = (genome, track, chromosome, bin, index) =>

@@ -208,8 +208,12 @@
       view = answer;
       bin = ls.binWidth(view.locus.end - view.locus.start, Number(query.get("width")));
       setParams(view.query, history);
-      const [state] = await Promise.all([askProgress(mine.signal), fetchTiles(mine.signal)]);
-      if (state && state.ready !== lastReady && lastReady) await fetchTiles(mine.signal);
+      const [state, partial] = await Promise.all([
+        askProgress(mine.signal),
+        fetchTiles(mine.signal),
+      ]);
+      // Windows may have become ready after the tiles were read.
+      if (state && partial && state.ready !== lastReady) await fetchTiles(mine.signal);
       lastReady = state ? state.ready : "";
       await frame;
       emit("view", view);

@@ -54,5 +54,5 @@
     $("page-message").hidden = false;
   });
 
-  Object.assign(ls, { notice, toast, suggest });
+  Object.assign(ls, { notice, toast });
 })();
