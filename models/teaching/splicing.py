@@ -1,0 +1,196 @@
+"""Transcripts: all ways to splice and end one, each as likely as its sites make it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.teaching.motifs import Doubles, Floats, Ints
+from models.teaching.strand import Strand
+
+#: Farthest in bp that transcription goes on without an end signal.
+LONGEST_TRANSCRIPT = 65_536
+SHORTEST_INTRON = 70
+#: Introns grow less likely with their length, ``exp(-length / INTRON_SCALE)``.
+INTRON_SCALE = 30_000
+SHORTEST_EXON, LONGEST_EXON = 25, 1_000
+#: Internal exons are recognised best at this length, with this spread in natural log.
+BEST_EXON, EXON_SPREAD = 140, 0.9
+LONGEST_FIRST_EXON = 1_500
+#: Last exons grow less likely with their length, ``exp(-length / LAST_EXON_SCALE)``.
+LAST_EXON_SCALE = 3_000
+#: Energy in kT of one exonic splicing enhancer word, and the largest number that counts.
+ENHANCER_ENERGY, MOST_ENHANCERS = 0.5, 6
+#: Bases after a donor site in which RBFOX helps it.
+RBFOX_FIRST, RBFOX_LAST = 10, 160
+
+
+@dataclass(frozen=True)
+class Transcripts:
+    """All transcripts from one start site; positions run along the strand.
+
+    Attributes:
+        start: First base.
+        donors: First bases of introns.
+        acceptors: First bases after introns.
+        junctions: How likely a transcript holds each intron; shape (cells, donors, acceptors).
+        ends: One past the last base.
+        end_probability: How likely a transcript ends there; shape (cells, ends).
+    """
+
+    start: int
+    donors: Ints
+    acceptors: Ints
+    junctions: Doubles
+    ends: Ints
+    end_probability: Doubles
+
+    def coverage(self) -> tuple[int, Doubles, Doubles]:
+        """Returns how much of each base is in the transcripts.
+
+        Returns:
+            The end of the arrays; in the spliced RNA; and in it before splicing; shape (cells,
+            end - start).
+        """
+        past = int(self.ends.max())
+        steps = np.zeros((len(self.junctions), past - self.start + 1))
+        steps[:, 0] = 1
+        np.subtract.at(steps, (slice(None), self.ends - self.start), self.end_probability)
+        unspliced = np.cumsum(steps, 1)[:, :-1]
+        np.subtract.at(steps, (slice(None), self.donors - self.start), self.junctions.sum(2))
+        np.add.at(steps, (slice(None), self.acceptors - self.start), self.junctions.sum(1))
+        return past, np.maximum(np.cumsum(steps, 1)[:, :-1], 0), np.maximum(unspliced, 0)
+
+    def usage(self) -> tuple[Doubles, Doubles]:
+        """Returns the part of transcripts over a site that use it; (cells, donors), (cells, ...)."""
+        beyond = [
+            1 - (self.end_probability[:, None, :] * (self.ends <= sites[:, None])).sum(-1)
+            for sites in (self.donors, self.acceptors)
+        ]
+        used = self.junctions.sum(2), self.junctions.sum(1)
+        donor, acceptor = (
+            u / np.maximum(b, 1e-9) * (b > 1e-3) for u, b in zip(used, beyond, strict=True)
+        )
+        return donor, acceptor
+
+
+def splice(strand: Strand, start: int, rbfox: Floats) -> Transcripts:
+    """Finds all transcripts from a start site and how likely each of their introns is.
+
+    The weight of a transcript is the product of those of its splice sites, introns, exons and end;
+    its probability is its weight over the sum of all weights. Both come from one pass along the
+    strand and one back (forward-backward algorithm).
+
+    Args:
+        strand: The signals.
+        start: First base of the transcripts.
+        rbfox: Strength of RBFOX in each cell.
+    """
+    limit = min(start + LONGEST_TRANSCRIPT, len(strand.start))
+    ends, end_weight = _ends(strand, start, limit)
+    donors, donor_score = _between(strand.donors, strand.donor_scores, start, ends[-1])
+    acceptors, acceptor_score = _between(strand.acceptors, strand.acceptor_scores, start, ends[-1])
+    levels, cell_level = np.unique(rbfox, return_inverse=True)
+    helped = _near_rbfox(strand, donors)
+    donor_weight = np.exp(donor_score) * (1 + levels[:, None] * helped)
+    intron = _introns(donors, acceptors) * np.exp(acceptor_score)
+    exon = _exons(strand, acceptors, donors)
+    length = donors - start
+    first = ((length >= SHORTEST_EXON) & (length <= LONGEST_FIRST_EXON)).astype(float)
+    last = _last_exons(acceptors, ends) * end_weight
+    whole = np.exp(-(ends - start) / LAST_EXON_SCALE) * end_weight
+    last_exon = last.sum(1)
+    to_donor, to_acceptor = _forward(donors, acceptors, first, donor_weight, intron, exon)
+    from_acceptor = _backward(donors, acceptors, last_exon, donor_weight, intron, exon)
+    ended = whole + to_acceptor @ last
+    total = ended.sum(1, keepdims=True)
+    junctions = to_donor[:, :, None] * intron * from_acceptor[:, None, :] / total[:, :, None]
+    ended /= total
+    return Transcripts(start, donors, acceptors, junctions[cell_level], ends, ended[cell_level])
+
+
+def _between(
+    places: Ints, scores: Doubles, start: int, past: int
+) -> tuple[Ints, Doubles]:
+    first, last = np.searchsorted(places, [start + SHORTEST_EXON, past - SHORTEST_EXON])
+    return places[first:last], scores[first:last]
+
+
+def _ends(strand: Strand, start: int, limit: int) -> tuple[Ints, Doubles]:
+    """Returns where transcription may end and how likely it does, the limit last."""
+    first, last = np.searchsorted(strand.ends, [start + SHORTEST_EXON, limit])
+    ends = np.append(strand.ends[first:last], limit)
+    strength = np.append(strand.end_strength[first:last], 1.0)
+    reached = np.concatenate([[1.0], np.cumprod(1 - strength)[:-1]])
+    # Nothing is spliced to an end that hardly any polymerase reaches.
+    weight = reached * strength
+    kept = weight > 1e-3
+    return ends[kept], weight[kept]
+
+
+def _near_rbfox(strand: Strand, donors: Ints) -> Ints:
+    length = len(strand.rbfox) - 1
+    first, last = (np.minimum(donors + x, length) for x in (RBFOX_FIRST, RBFOX_LAST))
+    return np.minimum(strand.rbfox[last] - strand.rbfox[first], 2)
+
+
+def _introns(donors: Ints, acceptors: Ints) -> Doubles:
+    length = acceptors[None, :] - donors[:, None]
+    weights: Doubles = np.exp(-length / INTRON_SCALE) * (length >= SHORTEST_INTRON)
+    return weights
+
+
+def _exons(strand: Strand, acceptors: Ints, donors: Ints) -> Doubles:
+    """Weighs internal exons by length and splicing enhancers; shape (acceptors, donors)."""
+    length = donors[None, :] - acceptors[:, None]
+    good = (length >= SHORTEST_EXON) & (length <= LONGEST_EXON)
+    spread = (np.log(np.maximum(length, 1)) - np.log(BEST_EXON)) / EXON_SPREAD
+    found = strand.enhancers[donors][None, :] - strand.enhancers[acceptors][:, None]
+    energy = ENHANCER_ENERGY * np.clip(found, 0, MOST_ENHANCERS) - spread**2 / 2
+    weights: Doubles = np.exp(energy) * good
+    return weights
+
+
+def _last_exons(acceptors: Ints, ends: Ints) -> Doubles:
+    length = ends[None, :] - acceptors[:, None]
+    weights: Doubles = np.exp(-np.maximum(length, 0) / LAST_EXON_SCALE) * (length >= SHORTEST_EXON)
+    return weights
+
+
+def _order(donors: Ints, acceptors: Ints) -> list[tuple[bool, int]]:
+    """Returns (is a donor, its index) for all sites along the strand."""
+    kinds = np.repeat([True, False], [len(donors), len(acceptors)])
+    index = np.concatenate([np.arange(len(donors)), np.arange(len(acceptors))])
+    along = np.argsort(np.concatenate([donors, acceptors]), kind="stable")
+    return list(zip(kinds[along].tolist(), index[along].tolist(), strict=True))
+
+
+def _forward(
+    donors: Ints, acceptors: Ints, first: Doubles, donor_weight: Doubles, intron: Doubles,
+    exon: Doubles,
+) -> tuple[Doubles, Doubles]:  # fmt: skip
+    """Sums the weights of all beginnings that leave an exon, and that enter one, at each site."""
+    to_donor = np.zeros_like(donor_weight)
+    to_acceptor = np.zeros((len(donor_weight), len(acceptors)))
+    for is_donor, i in _order(donors, acceptors):
+        if is_donor:
+            to_donor[:, i] = donor_weight[:, i] * (first[i] + to_acceptor @ exon[:, i])
+        else:
+            to_acceptor[:, i] = to_donor @ intron[:, i]
+    return to_donor, to_acceptor
+
+
+def _backward(
+    donors: Ints, acceptors: Ints, last: Doubles, donor_weight: Doubles, intron: Doubles,
+    exon: Doubles,
+) -> Doubles:  # fmt: skip
+    """Sums the weights of all that can follow once an exon is entered at each acceptor."""
+    from_donor = np.zeros_like(donor_weight)
+    from_acceptor = np.zeros((len(donor_weight), len(acceptors)))
+    for is_donor, i in reversed(_order(donors, acceptors)):
+        if is_donor:
+            from_donor[:, i] = donor_weight[:, i] * (from_acceptor @ intron[i])
+        else:
+            from_acceptor[:, i] = last[i] + from_donor @ exon[i]
+    return from_acceptor
