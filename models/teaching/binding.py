@@ -55,7 +55,9 @@ class Chromatin:
         island: How much each base lies in a CpG island, 0 to 1; shape (length,).
         open: How likely each base lies in open chromatin.
         site_open: ``open`` at the centres of the sites; shape (cells, sites).
-        activation: Activity of what is bound: activation summed over the opening triangle.
+        activation: Coactivators recruited, ``a**2 / (1 + a)`` with ``a`` the activation of the
+            bound factors summed over the opening triangle, times ``open``: one weak place
+            recruits next to nothing, several factors together do.
     """
 
     sites: Sites
@@ -78,7 +80,8 @@ def find_chromatin(codes: Codes, scanner: Scanner) -> Chromatin:
     activation = triangle(spread_centres(sites, sites.bound * gain, length), OPENING_REACH)
     middle = (sites.starts + sites.ends - 1) // 2, (sites.starts + sites.ends) // 2
     site_open = (opened[:, middle[0]] + opened[:, middle[1]]).astype(np.float64) / 2
-    return Chromatin(sites, island, opened, site_open, activation * opened)
+    recruiting = activation * opened
+    return Chromatin(sites, island, opened, site_open, recruiting**2 / (1 + recruiting))
 
 
 def cpg_island(codes: Codes) -> Floats:

@@ -13,7 +13,7 @@ BIN = 2048
 #: Grid on which enhancers and the CTCF sites between them and a promoter are summed.
 FINE = 128
 #: Energy by which one bound CTCF site stops cohesin: it passes with ``exp(-STALL)``.
-STALL = 2.5
+STALL = 4.0
 #: Distance in bp over which an enhancer's weight halves from that at the promoter itself.
 HALF_DISTANCE = 10_000
 #: Farthest in bp that an enhancer acts.

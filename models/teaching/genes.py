@@ -23,7 +23,7 @@ UPSTREAM = 60
 #: Transcripts a promoter fires at full strength, for a fully open one that is fully driven.
 FULL_RATE = 100.0
 #: Drive without any enhancer, and drive for each unit of enhancer input.
-BASAL_DRIVE, ENHANCER_DRIVE = 0.02, 0.2
+BASAL_DRIVE, ENHANCER_DRIVE = 0.06, 0.4
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,260 @@
+"""The genome teach1: three chromosomes, and six planted stories whose outcome is known."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+from models.teaching.cells import Cell, cells
+from models.teaching.motifs import BASES, DATA, Codes, Scanner, decode, jaspar, reverse_complement
+from models.teaching.simulate import (
+    Feature,
+    Piece,
+    Random,
+    background,
+    boundary,
+    chromosome,
+    consensus_site,
+    either_way,
+    enhancer,
+    fragile_site,
+    gene,
+    join,
+    repeat_families,
+    site,
+    spacer,
+)
+
+SEED = 20_261_121
+CHROMOSOME_LENGTH = 2**21
+CHROMOSOMES = ("chrT1", "chrT2", "chrT3")
+GC = 0.42
+
+Measure = Literal["expression", "inclusion", "accessibility"]
+
+
+@dataclass(frozen=True)
+class StoryVariant:
+    """A variant of a story.
+
+    Attributes:
+        position: 1-based position of the first base of REF, as in VCF.
+        ref: Reference bases.
+        alt: Alternate bases.
+        causal: Whether it is the one that acts.
+    """
+
+    position: int
+    ref: str
+    alt: str
+    causal: bool
+
+
+@dataclass(frozen=True)
+class Story:
+    """A planted story and what the oracle says of it.
+
+    Attributes:
+        id: Short name.
+        title: A few words for people.
+        about: What to look at and what to learn.
+        chromosome: Where.
+        start: First base of what should be in view, 0-based.
+        end: One past its last base.
+        gene: Symbol of the gene that is concerned.
+        cell: Key of the cell type in which it happens.
+        measure: What changes: expression of the gene, inclusion of its exon or accessibility.
+        variants: In order of position.
+        reference: The measure on the reference.
+        alternate: The measure with the causal variant.
+    """
+
+    id: str
+    title: str
+    about: str
+    chromosome: str
+    start: int
+    end: int
+    gene: str
+    cell: str
+    measure: Measure
+    variants: tuple[StoryVariant, ...]
+    reference: float
+    alternate: float
+
+
+@dataclass(frozen=True)
+class _Plot:
+    """A story before it has a place: ``write`` returns a domain with ``variant`` features."""
+
+    id: str
+    title: str
+    about: str
+    gene: str
+    cell: str
+    measure: Measure
+    write: Callable[[Random], Piece]
+
+
+def cell(key: str) -> Cell:
+    """Returns a cell type by its key."""
+    return next(c for c in cells() if c.key == key)
+
+
+def _change(piece: Piece, offset: int, alt: str, ref: str, causal: bool) -> Piece:  # noqa: FBT001
+    """Notes a variant: its name holds REF, ALT and whether it is causal."""
+    name = f"{ref}>{alt}>{'causal' if causal else 'linked'}"
+    mark = Feature("variant", name, offset, offset + len(ref))
+    fixed = piece.fixed.copy()
+    fixed[offset : offset + len(ref)] = True
+    return replace(piece, features=(*piece.features, mark), fixed=fixed)
+
+
+def worst_change(factor: str, word: Codes) -> tuple[int, int]:
+    """Returns the offset and base of the single change that costs a site most."""
+    bits = jaspar()[factor].bits
+    loss = bits[np.arange(len(word)), word][:, None] - bits
+    offset, base = np.unravel_index(loss.argmax(), loss.shape)
+    return int(offset), int(base)
+
+
+def _breakable(factor: str, rng: Random) -> Piece:
+    """A site with the variant that breaks it."""
+    made, offset, base = fragile_site(factor, rng)
+    return _change(made, offset, BASES[base], BASES[made.codes[offset]], causal=True)
+
+
+def _makeable(factor: str) -> Piece:
+    """A broken consensus site with the variant that mends it."""
+    made = consensus_site(factor)
+    offset, base = worst_change(factor, made.codes)
+    codes = made.codes.copy()
+    codes[offset] = base
+    broken = replace(made, codes=codes, features=())
+    return _change(broken, offset, BASES[made.codes[offset]], BASES[base], causal=True)
+
+
+def _row(pieces: list[Piece | str], rng: Random) -> Piece:
+    """Sites nine bases apart; names stand for strong sites."""
+    parts = []
+    for piece in pieces:
+        parts += [site(piece, rng, 1.5) if isinstance(piece, str) else piece]
+        parts += [background(9, GC, rng)]
+    return join(parts[:-1])
+
+
+def _gap(length: int, rng: Random) -> Piece:
+    return spacer(length, GC, rng)
+
+
+def _quiet_gap(length: int, rng: Random) -> Piece:
+    return background(length, GC, rng)
+
+
+def _new_enhancer(rng: Random) -> Piece:
+    nest = _row(["RUNX1", _makeable("MYB"), "RUNX1"], rng)
+    return join([
+        _gap(14_000, rng), nest, _quiet_gap(7_500, rng),
+        gene("TALOS", "housekeeping", cell("thymocyte"), GC, rng, n_exons=5), _gap(8_000, rng),
+    ])  # fmt: skip
+
+
+def _skipped_exon(rng: Random) -> Piece:
+    made = gene("DELGA", "housekeeping", cell("neuron"), GC, rng, n_exons=7)
+    exon = [f for f in made.features if f.kind == "exon"][2]
+    first = exon.start - 4  # the last four bases of the intron, AG among them
+    made = _change(
+        made, first - 1, decode(made.codes[first - 1 : first]),
+        decode(made.codes[first - 1 : exon.start]), causal=True,
+    )  # fmt: skip
+    return join([_gap(8_000, rng), made, _gap(8_000, rng)])
+
+
+def _lost_activator(rng: Random) -> Piece:
+    strong = _row(["HNF4A", _breakable("HNF4A", rng), "CEBPA"], rng)
+    return join([
+        _gap(9_000, rng), gene("APOLO", "housekeeping", cell("hepatocyte"), GC, rng, n_exons=4),
+        _quiet_gap(4_000, rng), strong, _gap(8_000, rng),
+    ])  # fmt: skip
+
+
+def _fused_domains(rng: Random) -> Piece:
+    wall = _breakable("CTCF", rng).reversed()
+    loud = [either_way(enhancer(cell("myoblast"), GC, rng), rng) for _ in range(2)]
+    return join([
+        _gap(12_000, rng), loud[0], _quiet_gap(3_000, rng), loud[1], _quiet_gap(16_000, rng),
+        wall, _quiet_gap(4_000, rng),
+        gene("FENCE", "housekeeping", cell("myoblast"), GC, rng, n_exons=5), _gap(14_000, rng),
+    ])  # fmt: skip
+
+
+def _silenced_repeat(rng: Random) -> Piece:
+    copy = repeat_families()["decoy"]
+    silencer = next(f for f in copy.features if f.name == "ZNF135")
+    word = copy.codes[silencer.start : silencer.end]
+    offset, base = worst_change("ZNF135", word)
+    copy = _change(copy.named("repeat", "decoy"), silencer.start + offset, BASES[base],
+                   BASES[word[offset]], causal=True)  # fmt: skip
+    copy = replace(copy, fixed=np.ones(len(copy), bool))
+    return join([
+        _gap(8_000, rng), gene("WARDEN", "housekeeping", cell("hepatocyte"), GC, rng, n_exons=4),
+        _quiet_gap(6_000, rng), copy, _gap(9_000, rng),
+    ])  # fmt: skip
+
+
+def _linked(rng: Random) -> Piece:
+    def neutral() -> Piece:
+        made = background(40, GC, rng)
+        ref = BASES[made.codes[20]]
+        return _change(made, 20, {"A": "G", "G": "A", "C": "T", "T": "C"}[ref], ref, causal=False)
+
+    strong = _row(["FOS::JUN", _breakable("GATA1::TAL1", rng), "MYB"], rng)
+    return join([
+        _gap(7_000, rng), gene("TRIO", "housekeeping", cell("erythroblast"), GC, rng, n_exons=4),
+        _quiet_gap(3_000, rng), neutral(), _quiet_gap(900, rng), strong, _quiet_gap(1_100, rng),
+        neutral(), _gap(9_000, rng),
+    ])  # fmt: skip
+
+
+PLOTS = (
+    _Plot("new-enhancer", "One base makes an enhancer",
+          "Far upstream of TALOS one base change completes a MYB site between RUNX1 sites: in "
+          "thymocytes the place opens and TALOS rises, as at TAL1 in leukaemia.",
+          "TALOS", "thymocyte", "expression", _new_enhancer),
+    _Plot("skipped-exon", "Four lost bases skip an exon",
+          "A deletion takes the acceptor of the fourth exon of DELGA; its transcripts skip that "
+          "exon, as at DLG1.",
+          "DELGA", "neuron", "inclusion", _skipped_exon),
+    _Plot("lost-activator", "A variant that lowers expression",
+          "One base change in the liver enhancer of APOLO breaks an HNF4A site: expression falls "
+          "in hepatocytes alone, as an eQTL of APOL4 does.",
+          "APOLO", "hepatocyte", "expression", _lost_activator),
+    _Plot("fused-domains", "A boundary falls",
+          "FENCE and two muscle enhancers lie on either side of one CTCF site. Without it the "
+          "domains fuse, and the enhancers reach FENCE in myoblasts.",
+          "FENCE", "myoblast", "expression", _fused_domains),
+    _Plot("silenced-repeat", "A repeat that looks like an enhancer",
+          "The repeat near WARDEN carries the sites of a liver enhancer but stays closed, because "
+          "ZNF135 silences it. One base in the ZNF135 site wakes it in hepatocytes.",
+          "WARDEN", "hepatocyte", "accessibility", _silenced_repeat),
+    _Plot("linked-variants", "Which of three linked variants?",
+          "Three variants near TRIO are always inherited together. Only the middle one lies in a "
+          "site that is bound, of GATA1-TAL1 in erythroblasts.",
+          "TRIO", "erythroblast", "expression", _linked),
+)  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def teach1() -> dict[str, Piece]:
+    """Writes the three chromosomes of teach1 by name; two stories on each."""
+    found = {}
+    for i, name in enumerate(CHROMOSOMES):
+        rng = np.random.default_rng([SEED, i])
+        stories = [plot.write(rng).named("story", plot.id) for plot in PLOTS[2 * i : 2 * i + 2]]
+        found[name] = chromosome(CHROMOSOME_LENGTH, rng, f"{'ABC'[i]}", stories)
+    return found
