@@ -13,7 +13,7 @@ from models.card import Biosample
 from models.teaching.motifs import DATA, Floats, Motif, jaspar, score_at_rate
 
 #: The consensus is at least this many bits above the score that half fills a site.
-LEAST_HEADROOM = 2.5
+LEAST_HEADROOM = 1.5
 
 
 @dataclass(frozen=True)

@@ -309,20 +309,21 @@ def transcribed(
         weak: Number of an internal exon (1 is the second) whose acceptor and donor are weak.
         rbfox: Whether an RBFOX word stands after that exon.
     """
-    parts: list[Piece] = [exon(int(rng.integers(60, 200)), gc, rng)]
+    before, inside = donor(DONOR_SCORE + 1.0, rng)
+    parts: list[Piece] = [exon(int(rng.integers(60, 200)), gc, rng), before]
     for number in range(1, n_exons):
-        is_weak = number == weak
-        before, inside = donor(DONOR_SCORE + 1.0, rng)
-        end, first = acceptor(ACCEPTOR_SCORE + (-0.5 if is_weak else 2.0), rng)
+        is_weak, is_last = number == weak, number == n_exons - 1
         gap = background(intron_length(rng), gc, rng)
         if rbfox and number - 1 == weak:
-            word = literal(f"AC{RBFOX_WORD}TT{RBFOX_WORD}A")
-            gap = join([background(25, gc, rng), word, gap])
-        last = number == n_exons - 1
-        length = int(rng.integers(300, 900)) if last else int(rng.lognormal(np.log(135), 0.25))
-        body = exon(length, gc, rng, 1 if is_weak else 4)
-        exon_piece = join([first, body])
-        parts += [before, inside, gap, end, exon_piece.named("exon", str(number))]
+            gap = join([background(25, gc, rng), literal(f"AC{RBFOX_WORD}TT{RBFOX_WORD}A"), gap])
+        end, first = acceptor(ACCEPTOR_SCORE + (-2.0 if is_weak else 2.0), rng)
+        parts += [inside, gap, end]
+        length = int(rng.integers(300, 900)) if is_last else int(rng.lognormal(np.log(135), 0.25))
+        body = [first, exon(length, gc, rng, 1 if is_weak else 4)]
+        if not is_last:
+            before, inside = donor(DONOR_SCORE + 1.0, rng)
+            body.append(before)
+        parts.append(join(body).named("exon", str(number)))
     return join([*parts, polya(gc, rng)])
 
 
@@ -338,12 +339,22 @@ def polya(gc: float, rng: Random) -> Piece:
 def gene(name: str, kind: str, cell: Cell, gc: float, rng: Random, **how: object) -> Piece:
     """Writes a gene on the plus strand, promoter first."""
     n_exons = int(how.pop("n_exons", 0)) or int(rng.integers(3, 10))  # type: ignore[call-overload]
-    front = promoter(kind, cell, gc, rng)
-    start = next(f.start for f in front.features if f.kind == "tss")
+    front, start = _one_start(kind, cell, gc, rng)
     whole = join([front, transcribed(n_exons, gc, rng, **how)])  # type: ignore[arg-type]
     whole = _selected(whole, start)
     span = Feature("gene", name, start, len(whole) - 30)
     return replace(whole, features=(*whole.features, span))
+
+
+def _one_start(kind: str, cell: Cell, gc: float, rng: Random) -> tuple[Piece, int]:
+    """Writes promoters until one has its best start where it should be; returns that too."""
+    while True:
+        front = promoter(kind, cell, gc, rng)
+        start = next(f.start for f in front.features if f.kind == "tss")
+        scores = read_strand(front.codes, Scanner(front.codes)).start
+        rivals = np.flatnonzero(scores > QUIET_START)
+        if scores[start] > 3 * QUIET_START and not front.fixed[rivals[rivals != start]].any():
+            return front, start
 
 
 def _selected(piece: Piece, start: int) -> Piece:

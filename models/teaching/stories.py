@@ -11,13 +11,23 @@ from typing import Literal
 import numpy as np
 
 from models.teaching.cells import Cell, cells
-from models.teaching.motifs import BASES, DATA, Codes, Scanner, decode, jaspar, reverse_complement
+from models.teaching.contacts import BIN
+from models.teaching.motifs import (
+    BASES,
+    DATA,
+    Codes,
+    Scanner,
+    decode,
+    encode,
+    jaspar,
+    reverse_complement,
+)
+from models.teaching.oracle import Truth, oracle
 from models.teaching.simulate import (
     Feature,
     Piece,
     Random,
     background,
-    boundary,
     chromosome,
     consensus_site,
     either_way,
@@ -29,6 +39,9 @@ from models.teaching.simulate import (
     site,
     spacer,
 )
+from models.teaching.splicing import Transcripts, splice
+from models.teaching.strand import read_strand
+from models.teaching.tracks import track_id
 
 SEED = 20_261_121
 CHROMOSOME_LENGTH = 2**21
@@ -64,14 +77,16 @@ class Story:
         title: A few words for people.
         about: What to look at and what to learn.
         chromosome: Where.
-        start: First base of what should be in view, 0-based.
+        start: First base of the story's domain, 0-based.
         end: One past its last base.
         gene: Symbol of the gene that is concerned.
-        cell: Key of the cell type in which it happens.
-        measure: What changes: expression of the gene, inclusion of its exon or accessibility.
+        cell: Key of the cell type in which it happens; empty if in all.
+        measure: What changes: ``expression`` of the gene, ``inclusion`` of its exon, or
+            ``accessibility`` (mean ATAC) within 100 bp of the causal variant.
+        place: 0-based base where it is measured: start site, last base of the exon, or variant.
         variants: In order of position.
-        reference: The measure on the reference.
-        alternate: The measure with the causal variant.
+        reference: The measure by cell type on the reference.
+        alternate: The measure by cell type with the causal variant.
     """
 
     id: str
@@ -83,9 +98,15 @@ class Story:
     gene: str
     cell: str
     measure: Measure
+    place: int
     variants: tuple[StoryVariant, ...]
-    reference: float
-    alternate: float
+    reference: dict[str, float]
+    alternate: dict[str, float]
+
+    @property
+    def causal(self) -> StoryVariant:
+        """The variant that acts."""
+        return next(v for v in self.variants if v.causal)
 
 
 @dataclass(frozen=True)
@@ -165,14 +186,28 @@ def _new_enhancer(rng: Random) -> Piece:
 
 
 def _skipped_exon(rng: Random) -> Piece:
-    made = gene("DELGA", "housekeeping", cell("neuron"), GC, rng, n_exons=7)
-    exon = [f for f in made.features if f.kind == "exon"][2]
-    first = exon.start - 4  # the last four bases of the intron, AG among them
-    made = _change(
-        made, first - 1, decode(made.codes[first - 1 : first]),
-        decode(made.codes[first - 1 : exon.start]), causal=True,
-    )  # fmt: skip
-    return join([_gap(8_000, rng), made, _gap(8_000, rng)])
+    """Writes genes until the loss of an acceptor skips its exon and makes no other acceptor."""
+    while True:
+        made = gene("DELGA", "housekeeping", cell("neuron"), GC, rng, n_exons=7)
+        exon = [f for f in made.features if f.kind == "exon"][2]
+        first = exon.start - 5  # the base before the last four of the intron, AG among them
+        lost = np.delete(made.codes, np.s_[first + 1 : exon.start])
+        start = next(f.start for f in made.features if f.kind == "tss")
+        whole, shorter = (
+            splice(read_strand(codes, Scanner(codes)), start, np.zeros(1, np.float32))
+            for codes in (made.codes, lost)
+        )
+        shift = exon.start - first - 1
+        if _leaves(whole, exon.end) > 0.9 and _leaves(shorter, exon.end - shift) < 0.1:
+            break
+    ref = decode(made.codes[first : exon.start])
+    changed = _change(made, first, ref[0], ref, causal=True)
+    return join([_gap(8_000, rng), changed, _gap(8_000, rng)])
+
+
+def _leaves(transcripts: Transcripts, end: int) -> float:
+    """Returns the part of transcripts that have an exon which ends there."""
+    return float(transcripts.junctions[0, transcripts.donors == end].sum())
 
 
 def _lost_activator(rng: Random) -> Piece:
@@ -229,7 +264,7 @@ PLOTS = (
     _Plot("skipped-exon", "Four lost bases skip an exon",
           "A deletion takes the acceptor of the fourth exon of DELGA; its transcripts skip that "
           "exon, as at DLG1.",
-          "DELGA", "neuron", "inclusion", _skipped_exon),
+          "DELGA", "", "inclusion", _skipped_exon),
     _Plot("lost-activator", "A variant that lowers expression",
           "One base change in the liver enhancer of APOLO breaks an HNF4A site: expression falls "
           "in hepatocytes alone, as an eQTL of APOL4 does.",
@@ -258,3 +293,96 @@ def teach1() -> dict[str, Piece]:
         stories = [plot.write(rng).named("story", plot.id) for plot in PLOTS[2 * i : 2 * i + 2]]
         found[name] = chromosome(CHROMOSOME_LENGTH, rng, f"{'ABC'[i]}", stories)
     return found
+
+
+#: Bases on either side of a causal variant that the oracle reads to tell its effect.
+CONTEXT = 2**17
+
+
+def context(chromosome_codes: Codes, variant: StoryVariant) -> tuple[int, int]:
+    """Returns the window in which a story is told, on the grid of the contact maps."""
+    first = max(variant.position // BIN * BIN - CONTEXT, 0)
+    first = min(first, len(chromosome_codes) - 2 * CONTEXT)
+    return first, first + 2 * CONTEXT
+
+
+def alternate_sequence(codes: Codes, window: tuple[int, int], variant: StoryVariant) -> str:
+    """Returns a window of the chromosome with a variant, as long as without it.
+
+    What follows a deletion moves up, and the chromosome goes on at the right end.
+    """
+    first, past = window
+    at, after = variant.position - 1, variant.position - 1 + len(variant.ref)
+    letters = decode(codes[first:at]) + variant.alt + decode(codes[after : past + 64])
+    return letters[: past - first]
+
+
+def measure(story: Story, truth: Truth, first: int, shift: int = 0) -> dict[str, float]:
+    """Returns the measure of a story by cell type.
+
+    Args:
+        story: The story.
+        truth: What the oracle says of a window.
+        first: Where the window begins.
+        shift: By how many bases the place has moved.
+    """
+    place = story.place - first + shift
+    if story.measure == "accessibility":
+        around = slice(place - 100, place + 100)
+        values = [truth.values[track_id("ATAC", f"{c.key}-ATAC", ".")][around] for c in cells()]
+        return {c.key: float(v.mean()) for c, v in zip(cells(), values, strict=True)}
+    if story.measure == "inclusion":
+        keys = [track_id("SPLICE_SITE_USAGE", f"{c.key}-usage", "+") for c in cells()]
+        return {c.key: float(truth.values[k][place]) for c, k in zip(cells(), keys, strict=True)}
+    found = next(g for g in truth.genes if g.start_site == place and g.strand == "+")
+    return {c.key: float(rate) for c, rate in zip(cells(), found.rate, strict=True)}
+
+
+def tell(name: str, piece: Piece) -> list[Story]:
+    """Finds the stories of a chromosome and asks the oracle for their outcome."""
+    told = []
+    for mark in (f for f in piece.features if f.kind == "story"):
+        plot = next(plot for plot in PLOTS if plot.id == mark.name)
+        inside = [f for f in piece.features if mark.start <= f.start < mark.end]
+        variants = tuple(_variant(f) for f in inside if f.kind == "variant")
+        story = Story(plot.id, plot.title, plot.about, name, mark.start, mark.end, plot.gene,
+                      plot.cell, plot.measure, 0, variants, {}, {})  # fmt: skip
+        story = replace(story, place=_place(story, inside))
+        window = context(piece.codes, story.causal)
+        reference = oracle(decode(piece.codes[slice(*window)]), 1)
+        alternate = oracle(alternate_sequence(piece.codes, window, story.causal), 1)
+        moved = len(story.causal.alt) - len(story.causal.ref)
+        shift = moved if story.place > story.causal.position else 0
+        told.append(
+            replace(
+                story,
+                reference=measure(story, reference, window[0]),
+                alternate=measure(story, alternate, window[0], shift),
+            )
+        )
+    return told
+
+
+def _place(story: Story, inside: list[Feature]) -> int:
+    if story.measure == "accessibility":
+        return story.causal.position - 1
+    if story.measure == "inclusion":
+        after = [f for f in inside if f.kind == "exon" and f.start >= story.causal.position]
+        return after[0].end - 1
+    return next(f.start for f in inside if f.kind == "gene" and f.name == story.gene)
+
+
+def _variant(mark: Feature) -> StoryVariant:
+    ref, alt, role = mark.name.split(">")
+    if mark.strand == "-":
+        ref, alt = (decode(reverse_complement(encode(text))) for text in (ref, alt))
+    return StoryVariant(mark.start + 1, ref, alt, role == "causal")
+
+
+def stories() -> tuple[Story, ...]:
+    """Reads the stories of teach1 from ``stories.toml``."""
+    rows = tomllib.loads((DATA / "stories.toml").read_text(encoding="utf-8"))["stories"]
+    return tuple(
+        Story(**{**row, "variants": tuple(StoryVariant(**v) for v in row["variants"])})
+        for row in rows
+    )
