@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from app.errors import LocuscopeError
 from app.logs import set_up_logs
+from app.teaching import teaching
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -252,6 +253,8 @@ def score(model: str, vcf: Path, distance: int, mask: bool, out: Path) -> None:
     summary = score_to_file(settings(), model, vcf, distance, mask, out)
     click.echo(summary)
 
+
+main.add_command(teaching)
 
 if __name__ == "__main__":
     main()

@@ -54,7 +54,8 @@ class Chromatin:
         sites: The binding sites.
         island: How much each base lies in a CpG island, 0 to 1; shape (length,).
         open: How likely each base lies in open chromatin.
-        site_open: ``open`` at the centres of the sites; shape (cells, sites).
+        site_open: How far a site can be reached, shape (cells, sites): ``open`` at its centre, but
+            1 for factors that close chromatin, which find their sites there.
         activation: Coactivators recruited, ``a**2 / (1 + a)`` with ``a`` the activation of the
             bound factors summed over the opening triangle, times ``open``: one weak place
             recruits next to nothing, several factors together do.
@@ -80,6 +81,7 @@ def find_chromatin(codes: Codes, scanner: Scanner) -> Chromatin:
     activation = triangle(spread_centres(sites, sites.bound * gain, length), OPENING_REACH)
     middle = (sites.starts + sites.ends - 1) // 2, (sites.starts + sites.ends) // 2
     site_open = (opened[:, middle[0]] + opened[:, middle[1]]).astype(np.float64) / 2
+    site_open[:, opening < 0] = 1
     recruiting = activation * opened
     return Chromatin(sites, island, opened, site_open, recruiting**2 / (1 + recruiting))
 

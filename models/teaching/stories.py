@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -284,15 +286,13 @@ PLOTS = (
 )  # fmt: skip
 
 
-@lru_cache(maxsize=1)
-def teach1() -> dict[str, Piece]:
-    """Writes the three chromosomes of teach1 by name; two stories on each."""
-    found = {}
-    for i, name in enumerate(CHROMOSOMES):
-        rng = np.random.default_rng([SEED, i])
-        stories = [plot.write(rng).named("story", plot.id) for plot in PLOTS[2 * i : 2 * i + 2]]
-        found[name] = chromosome(CHROMOSOME_LENGTH, rng, f"{'ABC'[i]}", stories)
-    return found
+@lru_cache(maxsize=3)
+def teach1(name: str) -> Piece:
+    """Writes one of the three chromosomes of teach1; two stories on each."""
+    i = CHROMOSOMES.index(name)
+    rng = np.random.default_rng([SEED, i])
+    told = [plot.write(rng).named("story", plot.id) for plot in PLOTS[2 * i : 2 * i + 2]]
+    return chromosome(CHROMOSOME_LENGTH, rng, f"TG{'ABC'[i]}", told)
 
 
 #: Bases on either side of a causal variant that the oracle reads to tell its effect.
@@ -379,9 +379,29 @@ def _variant(mark: Feature) -> StoryVariant:
     return StoryVariant(mark.start + 1, ref, alt, role == "causal")
 
 
-def stories() -> tuple[Story, ...]:
-    """Reads the stories of teach1 from ``stories.toml``."""
-    rows = tomllib.loads((DATA / "stories.toml").read_text(encoding="utf-8"))["stories"]
+def to_toml(told: Iterable[Story]) -> str:
+    """Writes stories as ``read_stories`` reads them; measures are rounded to four digits."""
+    lines = ["# Written by `locuscope teaching build`: what the oracle says of the planted stories."]
+    for story in told:
+        row = asdict(story)
+        variants = row.pop("variants")
+        lines += ["", "[[stories]]"]
+        lines += [f"{key} = {_value(value)}" for key, value in row.items()]
+        for variant in variants:
+            lines.append("[[stories.variants]]")
+            lines += [f"{key} = {_value(value)}" for key, value in variant.items()]
+    return "\n".join([*lines, ""])
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f'"{k}" = {v:.4g}' for k, v in value.items()) + " }"
+    return json.dumps(value)
+
+
+def read_stories(path: Path = DATA / "stories.toml") -> tuple[Story, ...]:
+    """Reads stories as ``to_toml`` writes them; those of teach1 if no file is named."""
+    rows = tomllib.loads(path.read_text(encoding="utf-8"))["stories"]
     return tuple(
         Story(**{**row, "variants": tuple(StoryVariant(**v) for v in row["variants"])})
         for row in rows
