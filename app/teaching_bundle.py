@@ -56,9 +56,7 @@ Floats = npt.NDArray[np.float32]
 Runs = tuple[npt.NDArray[np.int64], Floats]
 
 
-def replicate(
-    truth: npt.NDArray[np.floating], modality: str, *seed: int
-) -> npt.NDArray[np.int64]:
+def replicate(truth: npt.NDArray[np.floating], modality: str, *seed: int) -> npt.NDArray[np.int64]:
     """Draws negative binomial counts around the truth.
 
     Args:
@@ -262,7 +260,7 @@ def _write_contacts(key: str, scratch: Path, folder: Path) -> None:
     sizes = pd.Series(dict.fromkeys(CHROMOSOMES, CHROMOSOME_LENGTH))
     table = cooler.binnify(sizes, CONTACT_RESOLUTION)
     pairs = {"bin1_id": np.concatenate(first), "bin2_id": np.concatenate(second)}
-    values = {"truth": expected}
+    values: dict[str, npt.NDArray[np.generic]] = {"truth": expected}
     for r in range(REPLICATES):
         values[f"replicate-{r + 1}"] = replicate(expected, "CONTACT_MAPS", len(tracks()), cell, r)
     for dataset, count in values.items():

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy.ndimage import uniform_filter1d
 from scipy.special import expit
 
+from models.teaching.arrays import deposit, triangle
 from models.teaching.cells import concentrations, factors, pairs
 from models.teaching.motifs import Codes, Doubles, Floats, Ints, Scanner
 
@@ -44,6 +45,17 @@ class Sites:
     forward: npt.NDArray[np.bool_]
     weights: Doubles
     bound: Doubles
+
+    def only(self, which: Ints) -> Sites:
+        """Returns some of the sites."""
+        return Sites(
+            self.starts[which],
+            self.ends[which],
+            self.factor[which],
+            self.forward[which],
+            self.weights[which],
+            self.bound[:, which],
+        )
 
 
 @dataclass(frozen=True)
@@ -106,32 +118,18 @@ def cpg_island(codes: Codes) -> Floats:
     return island
 
 
-def triangle(signal: npt.NDArray[np.floating], half_width: int) -> Floats:
-    """Smooths along the last axis with a triangle of height 1 and the given half-width."""
-    size = half_width // 2 * 2 + 1
-    once = uniform_filter1d(signal.astype(np.float64), size, axis=-1, mode="constant")
-    twice = uniform_filter1d(once, size, axis=-1, mode="constant")
-    return (twice * size).astype(np.float32)
-
-
 def spread_centres(sites: Sites, values: Doubles, length: int) -> Doubles:
     """Puts one value a site, shape (cells, sites), at its centre; half each if between bases."""
-    result = np.zeros((len(values), length))
     left, right = (sites.starts + sites.ends - 1) // 2, (sites.starts + sites.ends) // 2
-    for row, mine in zip(result, values, strict=True):
-        row += np.bincount(left, mine / 2, length) + np.bincount(right, mine / 2, length)
-    return result
+    return deposit(left, values / 2, length) + deposit(right, values / 2, length)
 
 
 def footprints(sites: Sites, site_open: Doubles, length: int) -> Floats:
     """Returns the part of DNase cuts that bound factors keep away; shape (cells, length)."""
     depth = np.array([f.footprint for f in factors()])[sites.factor]
     values = sites.bound * depth
-    result = np.zeros((len(values), length + 1))
-    for row, mine in zip(result, values, strict=True):
-        row += np.bincount(sites.starts, mine, length + 1)
-        row -= np.bincount(sites.ends, mine, length + 1)
-    covered: Floats = np.minimum(np.cumsum(result, axis=1)[:, :-1], 0.9).astype(np.float32)
+    steps = deposit(sites.starts, values, length + 1) - deposit(sites.ends, values, length + 1)
+    covered: Floats = np.minimum(np.cumsum(steps, axis=1)[:, :-1], 0.9).astype(np.float32)
     return covered
 
 
@@ -168,7 +166,8 @@ def _bound(starts: Ints, ends: Ints, factor: Ints, weights: Doubles) -> Doubles:
     zero = np.zeros((len(q), 1))
     sums = [np.concatenate([zero, np.cumsum(q[:, order], 1)], 1) for order in (by_start, by_end)]
     overlapping = sums[0][:, begun] - sums[1][:, ended]
-    return q / (1 + np.maximum(overlapping, q))
+    bound: Doubles = q / (1 + np.maximum(overlapping, q))
+    return bound
 
 
 def _help(starts: Ints, ends: Ints, factor: Ints, q: Doubles) -> Doubles:

@@ -78,9 +78,7 @@ def factors() -> tuple[Factor, ...]:
     for row in _table("factors.toml")["factors"]:
         motif = jaspar()[row["name"]]
         threshold = min(score_at_rate(motif, 1 / row["one_in"]), motif.best_score - LEAST_HEADROOM)
-        found.append(
-            Factor(motif, row["opening"], row["activation"], row["footprint"], threshold)
-        )
+        found.append(Factor(motif, row["opening"], row["activation"], row["footprint"], threshold))
     return tuple(found)
 
 

@@ -74,9 +74,7 @@ def passage(left: Doubles, right: Doubles) -> Doubles:
     return result
 
 
-def enhancer_input(
-    activation: Doubles, left: Doubles, right: Doubles, starts: Ints
-) -> Doubles:
+def enhancer_input(activation: Doubles, left: Doubles, right: Doubles, starts: Ints) -> Doubles:
     """Sums the enhancers that reach each start site.
 
     ``sum over bins of activation * M / (1 + distance / HALF_DISTANCE)``, within ENHANCER_REACH.
@@ -118,9 +116,7 @@ def compartments(codes: Codes, activation: Doubles) -> Doubles:
     return result
 
 
-def contact_maps(
-    left: Doubles, right: Doubles, compartment: Doubles, diagonals: int
-) -> Floats:
+def contact_maps(left: Doubles, right: Doubles, compartment: Doubles, diagonals: int) -> Floats:
     """Returns contact frequencies of 2,048-bp bins, relative to a bin with itself.
 
     ``(1 + d)^-DECAY * exp(COMPARTMENT * s_i * s_j) * (POLYMER + e * (INSIDE + STRIPE * (l_i + r_j)
@@ -150,7 +146,8 @@ def contact_maps(
     maps *= np.exp(COMPARTMENT * compartment[:, :, None] * compartment[:, partners])
     maps *= (1.0 + distance) ** -DECAY
     maps[:, beyond] = np.nan
-    return maps.astype(np.float32)
+    result: Floats = maps.astype(np.float32)
+    return result
 
 
 def square(maps: Floats) -> Floats:

@@ -66,8 +66,8 @@ class Gene:
         t = self.transcripts
         first, last = np.nonzero(t.junctions.mean(0) > 0.5)
         end = int(t.ends[t.end_probability.mean(0).argmax()])
-        introns = sorted((int(t.donors[d]), int(t.acceptors[a]))
-                         for d, a in zip(first, last, strict=True) if t.acceptors[a] < end)  # fmt: skip
+        pairs = zip(t.donors[first].tolist(), t.acceptors[last].tolist(), strict=True)
+        introns = sorted(pair for pair in pairs if pair[1] < end)
         edges = [t.start, *(edge for intron in introns for edge in intron), end]
         return sorted(self.interval(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True))
 

@@ -54,7 +54,8 @@ class Motif:
         """Log-odds against even bases, ``log2(p / 0.25)``; shape (width, 4)."""
         frequencies = self.counts / self.counts.sum(1, keepdims=True)
         odds = ((1 - PSEUDO) * frequencies + PSEUDO / 4) * 4
-        return np.log2(odds).astype(np.float32)
+        bits: Floats = np.log2(odds).astype(np.float32)
+        return bits
 
     @property
     def best_score(self) -> float:

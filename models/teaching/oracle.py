@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.teaching import readouts
+from models.teaching.arrays import binned
 from models.teaching.binding import find_chromatin
 from models.teaching.contacts import (
     BIN,
@@ -61,7 +62,7 @@ def oracle(sequence: str, diagonals: int | None = None) -> Truth:
     codes = encode(sequence)
     scanner = Scanner(codes)
     chromatin = find_chromatin(codes, scanner)
-    activation = readouts.binned(chromatin.activation, FINE).astype(np.float64)
+    activation = binned(chromatin.activation, FINE).astype(np.float64)
     left, right = stalls(chromatin)
 
     def reaching(starts: Ints) -> Doubles:

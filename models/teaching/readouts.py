@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from models.card import Strand
-from models.teaching.binding import Chromatin, Sites, footprints, spread_centres, triangle
+from models.teaching.arrays import binned, triangle
+from models.teaching.binding import Chromatin, footprints, spread_centres
 from models.teaching.cells import cells, factors
 from models.teaching.genes import Gene
 from models.teaching.motifs import Codes, Doubles, Floats, Ints, Scanner, reverse_complement
@@ -72,12 +72,6 @@ def accessibility(chromatin: Chromatin) -> Values:
     return found
 
 
-def binned(values: Floats, width: int = CHIP_RESOLUTION) -> Floats:
-    """Averages the last axis in bins of ``width``."""
-    means: Floats = values.reshape(*values.shape[:-1], -1, width).mean(-1)
-    return means
-
-
 def factor_chip(chromatin: Chromatin) -> Values:
     """Fragments around the sites that are bound in open chromatin."""
     sites = chromatin.sites
@@ -86,21 +80,21 @@ def factor_chip(chromatin: Chromatin) -> Values:
     found = {}
     for index, factor in enumerate(factors()):
         mine = np.flatnonzero(sites.factor == index)
-        picked = Sites(*(x[mine] for x in (sites.starts, sites.ends, sites.factor, sites.forward,
-                                           sites.weights)), sites.bound[:, mine])  # fmt: skip
+        picked = sites.only(mine)
         for i, cell in enumerate(cells()):
             if cell.concentrations.get(factor.name, 0) < LEAST_CONCENTRATION:
                 continue
-            signal = triangle(spread_centres(picked, bound[i : i + 1, mine], length), CHIP_FRAGMENT)
+            centres = spread_centres(picked, bound[i : i + 1, mine], length)
+            signal = binned(triangle(centres, CHIP_FRAGMENT), CHIP_RESOLUTION)[0]
             name = f"{cell.key}-{factor.name.replace('::', '-')}"
-            found[track_id("CHIP_TF", name, ".")] = CHIP_BACKGROUND + 10 * binned(signal[0])
+            found[track_id("CHIP_TF", name, ".")] = CHIP_BACKGROUND + 10 * signal
     return found
 
 
 def histones(chromatin: Chromatin, genes: Sequence[Gene]) -> Values:
     """Marks of promoters, enhancers, gene bodies and Polycomb, on the nucleosomes around them."""
     length = chromatin.open.shape[1]
-    opened, active = binned(chromatin.open), binned(chromatin.activation)
+    opened, active = (binned(x, CHIP_RESOLUTION) for x in (chromatin.open, chromatin.activation))
     nucleosomes = 1 - 0.7 * opened
     promoter = np.zeros_like(opened)
     body = np.zeros((len(opened), length))
@@ -113,8 +107,8 @@ def histones(chromatin: Chromatin, genes: Sequence[Gene]) -> Values:
         along = fired[:, None] * unspliced * ramp
         body[:, first:past] += along if gene.strand == "+" else along[:, ::-1]
     start = np.minimum(triangle(promoter, 8), 1)
-    bodies = binned(np.minimum(body, 1).astype(np.float32))
-    island = triangle(binned(chromatin.island)[None], 24)[0] / 8
+    bodies = binned(np.minimum(body, 1).astype(np.float32), CHIP_RESOLUTION)
+    island = triangle(binned(chromatin.island, CHIP_RESOLUTION)[None], 24)[0] / 8
     marks = {
         "H3K4me3": 10 * start * nucleosomes,
         "H3K27ac": 1.5 * triangle(active, 6) * nucleosomes,
@@ -133,13 +127,13 @@ def histones(chromatin: Chromatin, genes: Sequence[Gene]) -> Values:
 
 def transcription(genes: Sequence[Gene], length: int) -> Values:
     """CAGE, PRO-cap at promoters, RNA coverage, splice sites and their usage, by strand."""
-    found = {}
+    found: Values = {}
     for strand in _STRANDS:
         mine = [gene for gene in genes if gene.strand == strand]
         starts = np.zeros((len(cells()), length))
         rna = np.zeros_like(starts)
         for gene in mine:
-            np.add.at(starts, (slice(None), gene.places), gene.rate[:, None] * gene.shares)
+            starts[:, gene.places] += gene.rate[:, None] * gene.shares
             past, spliced, unspliced = gene.transcripts.coverage()
             shown = (1 - UNSPLICED) * spliced + UNSPLICED * unspliced
             rna[:, gene.transcripts.start : past] += gene.rate[:, None] * shown
@@ -177,25 +171,24 @@ def _splice_sites(genes: Sequence[Gene], length: int) -> tuple[Doubles, Doubles,
             (acceptor, gene.transcripts.acceptors, by_acceptor),
         ):
             np.maximum.at(array, places, used.max(0, initial=0) * seen.max())
-            np.maximum.at(usage, (slice(None), places), used * seen[:, None])
+            for row, mine in zip(usage, used * seen[:, None], strict=True):
+                np.maximum.at(row, places, mine)
     return donor, acceptor, usage
 
 
 def enhancer_rna(chromatin: Chromatin, codes: Codes, scanner: Scanner) -> Values:
     """PRO-cap at enhancers: initiators within them fire weakly, away from the middle."""
     found = {}
-    other = reverse_complement(codes)
-    for strand, along, scan in (("+", codes, scanner), ("-", other, Scanner(other))):
+    scanners = scanner, Scanner(reverse_complement(codes))
+    for strand, scan in zip(_STRANDS, scanners, strict=True):
         score = shifted(scan.score(INITIATOR.bits), -INITIATOR_START)
         places = np.flatnonzero(score > ENHANCER_INITIATOR)
         places = places[places >= ENHANCER_START]
         active = chromatin.activation if strand == "+" else chromatin.activation[:, ::-1]
         values = np.zeros(active.shape)
         values[:, places] = ENHANCER_RNA * active[:, places - ENHANCER_START]
-        name: Literal["+", "-"] = "+" if strand == "+" else "-"
-        del along
         for i, cell in enumerate(cells()):
-            found[track_id("PROCAP", f"{cell.key}-PRO-cap", name)] = _genomic(values[i], name)
+            found[track_id("PROCAP", f"{cell.key}-PRO-cap", strand)] = _genomic(values[i], strand)
     return found
 
 

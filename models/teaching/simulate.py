@@ -146,6 +146,13 @@ def background(length: int, gc: float, rng: Random, cpg_kept: float = 0.25) -> P
     return Piece(codes)
 
 
+def cpg_ratio(codes: Codes) -> float:
+    """Returns observed over expected CpG."""
+    cytosine, guanine = codes == 1, codes == 2
+    pairs = (cytosine[:-1] & guanine[1:]).sum()
+    return float(pairs * len(codes) / (cytosine.sum() * guanine.sum()))
+
+
 def sample_motif(motif: Motif, least: float, rng: Random, tries: int = 400) -> Codes:
     """Draws a word from a matrix that scores at least ``least`` bits, or the best of many."""
     frequencies = motif.counts / motif.counts.sum(1, keepdims=True)
@@ -503,4 +510,3 @@ def _quiet(piece: Piece) -> Piece:
         places = places if forward else len(codes) - 1 - places
         codes[places[~piece.fixed[places]]] = 2 if forward else 1
     return replace(piece, codes=codes)
-

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.teaching.arrays import deposit
 from models.teaching.motifs import Doubles, Floats, Ints
 from models.teaching.strand import Strand
 
@@ -54,16 +55,17 @@ class Transcripts:
             end - start).
         """
         past = int(self.ends.max())
-        steps = np.zeros((len(self.junctions), past - self.start + 1))
-        steps[:, 0] = 1
-        np.subtract.at(steps, (slice(None), self.ends - self.start), self.end_probability)
+        width = past - self.start + 1
+        steps = -deposit(self.ends - self.start, self.end_probability, width)
+        steps[:, 0] += 1
         unspliced = np.cumsum(steps, 1)[:, :-1]
-        np.subtract.at(steps, (slice(None), self.donors - self.start), self.junctions.sum(2))
-        np.add.at(steps, (slice(None), self.acceptors - self.start), self.junctions.sum(1))
-        return past, np.maximum(np.cumsum(steps, 1)[:, :-1], 0), np.maximum(unspliced, 0)
+        steps -= deposit(self.donors - self.start, self.junctions.sum(2), width)
+        steps += deposit(self.acceptors - self.start, self.junctions.sum(1), width)
+        spliced = np.cumsum(steps, 1)[:, :-1]
+        return past, np.maximum(spliced, 0), np.maximum(unspliced, 0)
 
     def usage(self) -> tuple[Doubles, Doubles]:
-        """Returns the part of transcripts over a site that use it; (cells, donors), (cells, ...)."""
+        """Returns the part of transcripts over each donor, and each acceptor, that use it."""
         beyond = [
             1 - (self.end_probability[:, None, :] * (self.ends <= sites[:, None])).sum(-1)
             for sites in (self.donors, self.acceptors)
@@ -92,27 +94,56 @@ def splice(strand: Strand, start: int, rbfox: Floats) -> Transcripts:
     donors, donor_score = _between(strand.donors, strand.donor_scores, start, ends[-1])
     acceptors, acceptor_score = _between(strand.acceptors, strand.acceptor_scores, start, ends[-1])
     levels, cell_level = np.unique(rbfox, return_inverse=True)
-    helped = _near_rbfox(strand, donors)
-    donor_weight = np.exp(donor_score) * (1 + levels[:, None] * helped)
-    intron = _introns(donors, acceptors) * np.exp(acceptor_score)
-    exon = _exons(strand, acceptors, donors)
-    length = donors - start
-    first = ((length >= SHORTEST_EXON) & (length <= LONGEST_FIRST_EXON)).astype(float)
-    last = _last_exons(acceptors, ends) * end_weight
+    weights = _Weights(
+        donors=donors,
+        acceptors=acceptors,
+        first=_first_exons(donors - start),
+        last=(_last_exons(acceptors, ends) * end_weight),
+        donor=np.exp(donor_score) * (1 + levels[:, None] * _near_rbfox(strand, donors)),
+        intron=_introns(donors, acceptors) * np.exp(acceptor_score),
+        exon=_exons(strand, acceptors, donors),
+    )
+    to_donor, to_acceptor = _forward(weights)
+    from_acceptor = _backward(weights)
     whole = np.exp(-(ends - start) / LAST_EXON_SCALE) * end_weight
-    last_exon = last.sum(1)
-    to_donor, to_acceptor = _forward(donors, acceptors, first, donor_weight, intron, exon)
-    from_acceptor = _backward(donors, acceptors, last_exon, donor_weight, intron, exon)
-    ended = whole + to_acceptor @ last
+    ended = whole + to_acceptor @ weights.last
     total = ended.sum(1, keepdims=True)
-    junctions = to_donor[:, :, None] * intron * from_acceptor[:, None, :] / total[:, :, None]
+    used = to_donor[:, :, None] * weights.intron * from_acceptor[:, None, :] / total[:, :, None]
     ended /= total
-    return Transcripts(start, donors, acceptors, junctions[cell_level], ends, ended[cell_level])
+    return Transcripts(start, donors, acceptors, used[cell_level], ends, ended[cell_level])
 
 
-def _between(
-    places: Ints, scores: Doubles, start: int, past: int
-) -> tuple[Ints, Doubles]:
+@dataclass(frozen=True)
+class _Weights:
+    """Weights of the parts of transcripts.
+
+    Attributes:
+        donors: First bases of introns.
+        acceptors: First bases after introns.
+        first: Of a first exon up to each donor; shape (donors,).
+        last: Of a last exon from each acceptor to each end, and of that end.
+        donor: Of each donor; shape (RBFOX levels, donors).
+        intron: Of each intron and its acceptor; shape (donors, acceptors).
+        exon: Of each internal exon; shape (acceptors, donors).
+    """
+
+    donors: Ints
+    acceptors: Ints
+    first: Doubles
+    last: Doubles
+    donor: Doubles
+    intron: Doubles
+    exon: Doubles
+
+    def along(self) -> list[tuple[bool, int]]:
+        """Returns (is a donor, its index) for all sites along the strand."""
+        kinds = np.repeat([True, False], [len(self.donors), len(self.acceptors)])
+        index = np.concatenate([np.arange(len(self.donors)), np.arange(len(self.acceptors))])
+        order = np.argsort(np.concatenate([self.donors, self.acceptors]), kind="stable")
+        return list(zip(kinds[order].tolist(), index[order].tolist(), strict=True))
+
+
+def _between(places: Ints, scores: Doubles, start: int, past: int) -> tuple[Ints, Doubles]:
     first, last = np.searchsorted(places, [start + SHORTEST_EXON, past - SHORTEST_EXON])
     return places[first:last], scores[first:last]
 
@@ -132,7 +163,12 @@ def _ends(strand: Strand, start: int, limit: int) -> tuple[Ints, Doubles]:
 def _near_rbfox(strand: Strand, donors: Ints) -> Ints:
     length = len(strand.rbfox) - 1
     first, last = (np.minimum(donors + x, length) for x in (RBFOX_FIRST, RBFOX_LAST))
-    return np.minimum(strand.rbfox[last] - strand.rbfox[first], 2)
+    found: Ints = np.minimum(strand.rbfox[last] - strand.rbfox[first], 2)
+    return found
+
+
+def _first_exons(length: Ints) -> Doubles:
+    return ((length >= SHORTEST_EXON) & (length <= LONGEST_FIRST_EXON)).astype(np.float64)
 
 
 def _introns(donors: Ints, acceptors: Ints) -> Doubles:
@@ -158,39 +194,26 @@ def _last_exons(acceptors: Ints, ends: Ints) -> Doubles:
     return weights
 
 
-def _order(donors: Ints, acceptors: Ints) -> list[tuple[bool, int]]:
-    """Returns (is a donor, its index) for all sites along the strand."""
-    kinds = np.repeat([True, False], [len(donors), len(acceptors)])
-    index = np.concatenate([np.arange(len(donors)), np.arange(len(acceptors))])
-    along = np.argsort(np.concatenate([donors, acceptors]), kind="stable")
-    return list(zip(kinds[along].tolist(), index[along].tolist(), strict=True))
-
-
-def _forward(
-    donors: Ints, acceptors: Ints, first: Doubles, donor_weight: Doubles, intron: Doubles,
-    exon: Doubles,
-) -> tuple[Doubles, Doubles]:  # fmt: skip
+def _forward(w: _Weights) -> tuple[Doubles, Doubles]:
     """Sums the weights of all beginnings that leave an exon, and that enter one, at each site."""
-    to_donor = np.zeros_like(donor_weight)
-    to_acceptor = np.zeros((len(donor_weight), len(acceptors)))
-    for is_donor, i in _order(donors, acceptors):
+    to_donor = np.zeros_like(w.donor)
+    to_acceptor = np.zeros((len(w.donor), len(w.acceptors)))
+    for is_donor, i in w.along():
         if is_donor:
-            to_donor[:, i] = donor_weight[:, i] * (first[i] + to_acceptor @ exon[:, i])
+            to_donor[:, i] = w.donor[:, i] * (w.first[i] + to_acceptor @ w.exon[:, i])
         else:
-            to_acceptor[:, i] = to_donor @ intron[:, i]
+            to_acceptor[:, i] = to_donor @ w.intron[:, i]
     return to_donor, to_acceptor
 
 
-def _backward(
-    donors: Ints, acceptors: Ints, last: Doubles, donor_weight: Doubles, intron: Doubles,
-    exon: Doubles,
-) -> Doubles:  # fmt: skip
+def _backward(w: _Weights) -> Doubles:
     """Sums the weights of all that can follow once an exon is entered at each acceptor."""
-    from_donor = np.zeros_like(donor_weight)
-    from_acceptor = np.zeros((len(donor_weight), len(acceptors)))
-    for is_donor, i in reversed(_order(donors, acceptors)):
+    from_donor = np.zeros_like(w.donor)
+    from_acceptor = np.zeros((len(w.donor), len(w.acceptors)))
+    last = w.last.sum(1)
+    for is_donor, i in reversed(w.along()):
         if is_donor:
-            from_donor[:, i] = donor_weight[:, i] * (from_acceptor @ intron[i])
+            from_donor[:, i] = w.donor[:, i] * (from_acceptor @ w.intron[i])
         else:
-            from_acceptor[:, i] = last[i] + from_donor @ exon[i]
+            from_acceptor[:, i] = last[i] + from_donor @ w.exon[i]
     return from_acceptor

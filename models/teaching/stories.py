@@ -129,7 +129,7 @@ def cell(key: str) -> Cell:
     return next(c for c in cells() if c.key == key)
 
 
-def _change(piece: Piece, offset: int, alt: str, ref: str, causal: bool) -> Piece:  # noqa: FBT001
+def _change(piece: Piece, offset: int, alt: str, ref: str, causal: bool) -> Piece:
     """Notes a variant: its name holds REF, ALT and whether it is causal."""
     name = f"{ref}>{alt}>{'causal' if causal else 'linked'}"
     mark = Feature("variant", name, offset, offset + len(ref))
@@ -381,7 +381,9 @@ def _variant(mark: Feature) -> StoryVariant:
 
 def to_toml(told: Iterable[Story]) -> str:
     """Writes stories as ``read_stories`` reads them; measures are rounded to four digits."""
-    lines = ["# Written by `locuscope teaching build`: what the oracle says of the planted stories."]
+    lines = [
+        "# Written by `locuscope teaching build`: what the oracle says of the planted stories."
+    ]
     for story in told:
         row = asdict(story)
         variants = row.pop("variants")
