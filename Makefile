@@ -6,7 +6,7 @@ REALDATA ?= ../shared/realdata
 PORT ?= 8050
 WEIGHTS ?=
 GENOME ?=
-DEMO_BUNDLE := .cache/bundles/hg38-windows
+BUNDLES := .cache/bundles
 
 # PIP_FLAGS is for people behind a mirror.
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_FLAGS)
@@ -31,18 +31,20 @@ $(VENV)/installed-test: $(VENV)/installed
 	@$(PIP) -c constraints.txt -e '.[test]'
 	@touch $@
 
+# Without GENOME: the teaching genome, behind the human test bundle where its data are beside us.
 demo: $(VENV)/installed
 	@set -e; genome="$(GENOME)"; weights="$(WEIGHTS)"; \
-	if [ -z "$$genome" ] && [ -d "$(REALDATA)" ]; then \
-	  $(MAKE) --no-print-directory $(VENV)/installed-test; \
-	  $(BIN)/python -m tests.realdata.hg38_windows $(DEMO_BUNDLE) --realdata $(REALDATA); \
-	  genome=$(DEMO_BUNDLE); weights=$${weights:-$(REALDATA)/weights}; \
+	if [ -n "$$genome" ]; then set -- --genome "$$genome"; else \
+	  $(BIN)/locuscope teaching build --out $(BUNDLES)/teach1; \
+	  set -- --genome $(BUNDLES)/teach1; \
+	  if [ -d "$(REALDATA)" ]; then \
+	    $(MAKE) --no-print-directory $(VENV)/installed-test; \
+	    $(BIN)/python -m tests.realdata.hg38_windows $(BUNDLES)/hg38-windows --realdata $(REALDATA); \
+	    set -- --genome $(BUNDLES)/hg38-windows "$$@"; \
+	    weights=$${weights:-$(REALDATA)/weights}; \
+	  fi; \
 	fi; \
-	if [ -z "$$genome" ]; then \
-	  echo "Which genome? make demo GENOME=path/to/bundle [WEIGHTS=path/to/weights]"; \
-	  echo "A bundle is a folder with a genome.toml; README.md shows the smallest one."; exit 2; \
-	fi; \
-	exec $(BIN)/locuscope serve --genome "$$genome" $${weights:+--weights "$$weights"} --port $(PORT)
+	exec $(BIN)/locuscope serve "$$@" $${weights:+--weights "$$weights"} --port $(PORT)
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

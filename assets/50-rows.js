@@ -15,9 +15,14 @@
     const colour = row.style.color || `var(--modality-${row.modality.toLowerCase()})`;
     node.style.setProperty("--chip", colour);
     const strand = { "+": " +", "-": " \u2212", "+-": " \u00b1" }[row.strand] || "";
-    head.append(make("b", "", (row.biosample ? row.biosample.name : row.title) + strand));
+    // In a simulated genome every row wears the badge, and the names need not say it again.
+    const { simulated } = ls.state().view.genome;
+    const name = row.biosample ? row.biosample.name : row.title;
+    head.append(make("b", "", (simulated ? name.replace(" (simulated)", "") : name) + strand));
+    if (simulated) head.append(make("span", "row-simulated", "simulated"));
     const first = row.predicted[0] || row.observed[0];
-    const what = [row.label, row.target, row.biosample ? first.name : row.unit].filter(Boolean);
+    const own = row.predicted.length ? first.name : row.assay || first.name;
+    const what = [row.label, row.target, row.biosample ? own : row.unit].filter(Boolean);
     const detail = make("div", "row-detail", what.join(" \u00b7 "));
     const badge = make("button", "badge");
     badge.hidden = true;

@@ -240,9 +240,14 @@ def _known(kind: str, text: str, known: Mapping[str, T] | Sequence[str]) -> str:
 
 
 def default_card(bundle: Bundle, cards: Mapping[str, ModelCard]) -> ModelCard | None:
-    """Returns the first model meant for this assembly, or the first of all if there is none."""
+    """Returns the first model meant for this assembly.
+
+    If there is none, the first of all may do, since many a bundle names no assembly; but nothing
+    is predicted of a simulated genome by a model of a real one unless it is asked for.
+    """
     suited = [card for card in cards.values() if bundle.assembly in card.genomes]
-    return next(iter(suited or cards.values()), None)
+    others = [] if bundle.simulated else list(cards.values())
+    return next(iter(suited or others), None)
 
 
 def default_locus(bundle: Bundle, card: ModelCard | None) -> Interval:
@@ -292,7 +297,7 @@ def from_query(
     reader = _Reader(query)
     bundle = _read_genome(reader, catalogue)
     if bundle.views and not _CHOICES & set(reader.values):
-        for key, value in parse_qsl(bundle.views[0].link):
+        for key, value in parse_qsl(bundle.views[0].link, keep_blank_values=True):
             reader.values.setdefault(key, []).append(value)
     card = _read_model(reader, bundle, cards)
     locus = _read_locus(reader, bundle, card)

@@ -295,3 +295,13 @@ def test_a_link_that_names_tracks_means_their_biosamples(
     assert row.biosample is not None
     state, _ = read(f"track={quote(row.id)}", catalogue, cards)
     assert (state.tracks, state.biosamples) == ((row.id,), (row.biosample.key,))
+
+
+def test_a_simulated_genome_gets_no_model_of_a_real_one_unless_asked(
+    bundle: Bundle, cards: dict[str, ModelCard]
+) -> None:
+    human = {"human": replace(cards["toy"], id="human", genomes=("hg38",))}
+    catalogue = Catalogue([replace(bundle, simulated=True)])
+    assert read("", catalogue, human)[0].model == ""
+    assert read("model=human", catalogue, human)[0].model == "human"
+    assert read("", Catalogue([bundle]), human)[0].model == "human"
