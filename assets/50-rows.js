@@ -19,10 +19,10 @@
     const { simulated } = ls.state().view.genome;
     const name = row.biosample ? row.biosample.name : row.title;
     head.append(make("b", "", (simulated ? name.replace(" (simulated)", "") : name) + strand));
-    if (simulated) head.append(make("span", "row-simulated", "simulated"));
     const first = row.predicted[0] || row.observed[0];
     const own = row.predicted.length ? first.name : row.assay || first.name;
-    const what = [row.label, row.target, row.biosample ? own : row.unit].filter(Boolean);
+    const last = row.biosample ? own : row.unit;
+    const what = [last.includes(row.label) ? "" : row.label, row.target, last].filter(Boolean);
     const detail = make("div", "row-detail", what.join(" \u00b7 "));
     const badge = make("button", "badge");
     badge.hidden = true;
@@ -31,6 +31,7 @@
     menu.setAttribute("aria-label", `Settings of ${row.label} ${row.title}`);
     menu.onclick = (event) => ls.openMenu(row, event.currentTarget);
     node.append(head, detail, badge, make("span", "row-top"), make("span", "row-zero", "0"), menu);
+    if (simulated) node.append(make("span", "row-simulated", "simulated"));
     node.title = [row.label, row.title, row.biosample && row.biosample.name, row.biosample && row.biosample.curie, row.unit]
       .filter(Boolean)
       .join(" \u00b7 ");
