@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.group()
+@click.group(epilog="\b\nExample:\n  locuscope teaching build --out bundles/teach1")
 def teaching() -> None:
     """The teaching genome, whose regulatory code is known exactly."""
 

@@ -28,7 +28,10 @@ CHR1 = CHR1[: GAP[0]] + "N" * (GAP[1] - GAP[0]) + CHR1[GAP[1] :]
 #: Two pieces of one chromosome, each long enough for the model.
 CHR2 = random_sequence(20_000, seed=6)
 PIECES = ((1_000, 8_000), (13_010, 20_000))
-COMMANDS = ("serve", "web", "worker", "broker", "models", "genomes", "predict", "score")
+COMMANDS = (
+    *("serve", "web", "worker", "broker", "models", "genomes", "predict", "score"),
+    "teaching",
+)
 
 
 class Cli:
