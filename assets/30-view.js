@@ -317,6 +317,8 @@
 
   // ---- Agreement ------------------------------------------------------------------------------
 
+  let agreementsAsked = 0;
+
   async function askAgreement(signal) {
     const pairs = view.rows.filter((row) => row.predicted.length && row.observed.length);
     if (!pairs.length) {
@@ -325,7 +327,9 @@
       return;
     }
     try {
+      const mine = ++agreementsAsked;
       const answer = await ls.json(`/api/v1/agreement?${view.query}`, { signal });
+      if (mine !== agreementsAsked) return; // asked before the last windows were ready
       agreement = new Map(answer.rows.map((row) => [row.id, row]));
       emit("agreement", agreement);
     } catch (error) {
