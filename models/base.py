@@ -39,6 +39,15 @@ class SequenceModel(ABC):
             tracks: Which of ``card.tracks`` to return.
 
         Returns:
-            By track id, float32 of shape (batch, ``card.output_width // track.resolution``), in
-            the unit that the track names. Minus-strand tracks run in genome order, left to right.
+            By track id, float32 in the unit that the track names. Everything runs in genome order,
+            left to right, minus-strand tracks too. The shape depends on the modality; ``n`` is
+            ``card.output_width // track.resolution``:
+
+            - ``CONTACT_MAPS``: (batch, n, n), symmetric; entry ``[i, j]`` is the contact of bins
+              ``i`` and ``j``. NaN for pairs that the network does not predict, such as those near
+              the diagonal.
+            - ``SPLICE_JUNCTIONS``: (batch, k, 3) with any ``k``, one intron a row: its start and
+              its end in bp from the start of the output, 0-based half-open, and its value. Rows
+              that a window has to spare are NaN. The track's resolution is 1.
+            - All others: (batch, n), finite.
         """

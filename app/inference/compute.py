@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from app.errors import ComputationError, LocuscopeError, ModelUnavailableError
+from app.inference.outputs import output_problem
 from app.inference.requests import Request, sequence_sha256
 from app.settings import Settings
 from models import registry
@@ -104,7 +105,7 @@ class Engine:
             progress: Told of every layer that is done.
 
         Returns:
-            By track id, shape (``card.output_width // track.resolution``,).
+            By track id, the output for one window, in the shapes of ``SequenceModel.predict``.
 
         Raises:
             ModelUnavailableError: The model or its weights are not those of the request.
@@ -156,19 +157,12 @@ class Engine:
             output = model.predict(one_hot(sequence).to(self.device), tracks)
         arrays = {}
         for track in tracks:
-            expected = (1, card.output_width // track.resolution)
-            tensor = output[track.id]
-            if tuple(tensor.shape) != expected:
+            values = np.ascontiguousarray(output[track.id].float().cpu().numpy())
+            if problem := output_problem(values, track, card.output_width):
                 raise ComputationError(
-                    f"{card.title} gave {tuple(tensor.shape)} values for {track.id} "
-                    f"in place of {expected}."
+                    f"{card.title} gave {problem} for {track.id}, so they were thrown away."
                 )
-            arrays[track.id] = tensor[0].float().cpu().numpy()
-            if not np.isfinite(arrays[track.id]).all():
-                raise ComputationError(
-                    f"{card.title} gave values for {track.id} that are not finite numbers, "
-                    "so they were thrown away."
-                )
+            arrays[track.id] = values[0]
         return arrays
 
     def _precision(self, request: Request) -> contextlib.AbstractContextManager[Any]:

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from models.card import Precision
 
-#: Before the values: a mark that names this layout, CRC-32 of the values, their number.
-_HEADER = struct.Struct("<4sII")
-_MARK = b"LSR1"
+#: First a mark that names this layout, then the CRC-32 of the rest: the number of axes and the
+#: length of each as uint32, then the values.
+_HEADER = struct.Struct("<4sI")
+_MARK = b"LSR2"
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class ResultStore:
 
         Args:
             key: The window.
-            arrays: One-dimensional values by track id.
+            arrays: Values by track id, of any shape.
         """
         with self._cache.transact(retry=True):
             for track, values in arrays.items():
@@ -132,15 +133,19 @@ class ResultStore:
 
 
 def _pack(values: NDArray[np.float32]) -> bytes:
-    body = np.ascontiguousarray(values, "<f4").tobytes()
-    return _HEADER.pack(_MARK, zlib.crc32(body), values.size) + body
+    shape = struct.pack(f"<{values.ndim + 1}I", values.ndim, *values.shape)
+    body = shape + np.ascontiguousarray(values, "<f4").tobytes()
+    return _HEADER.pack(_MARK, zlib.crc32(body)) + body
 
 
 def _unpack(data: bytes) -> NDArray[np.float32]:
     if len(data) < _HEADER.size:
         raise ValueError("too short")
-    mark, checksum, size = _HEADER.unpack_from(data)
+    mark, checksum = _HEADER.unpack_from(data)
     body = memoryview(data)[_HEADER.size :]
-    if mark != _MARK or len(body) != 4 * size or zlib.crc32(body) != checksum:
+    if mark != _MARK or zlib.crc32(body) != checksum:
         raise ValueError("damaged")
-    return np.frombuffer(body, "<f4").astype(np.float32, copy=False)
+    (axes,) = struct.unpack_from("<I", body)
+    shape = struct.unpack_from(f"<{axes}I", body, 4)
+    values = np.frombuffer(body, "<f4", offset=4 * (1 + axes)).reshape(shape)
+    return values.astype(np.float32, copy=False)

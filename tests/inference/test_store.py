@@ -34,6 +34,14 @@ def test_arrays_come_back_bit_by_bit(store: ResultStore) -> None:
     assert store.read(KEY, "a").dtype == np.float32
 
 
+@pytest.mark.parametrize("shape", [(), (0,), (64, 64), (0, 3), (2, 3, 4)])
+def test_arrays_keep_their_shape(store: ResultStore, shape: tuple[int, ...]) -> None:
+    values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    store.write(KEY, {"a": values, "transposed": values.T})
+    np.testing.assert_array_equal(store.read(KEY, "a"), values, strict=True)
+    np.testing.assert_array_equal(store.read(KEY, "transposed"), values.T, strict=True)
+
+
 @pytest.mark.parametrize(
     "change",
     [
