@@ -31,3 +31,13 @@ def hg38_windows(realdata: Path) -> Path:
     folder = REPOSITORY / ".cache" / "bundles" / "hg38-windows"
     build(folder, realdata)
     return folder
+
+
+@pytest.fixture(scope="session")
+def hg19_chr20(realdata: Path) -> Path:
+    """The genome bundle hg19-chr20, built once and kept below ``.cache``."""
+    from tests.realdata.hg19_chr20 import build
+
+    folder = REPOSITORY / ".cache" / "bundles" / "hg19-chr20"
+    build(folder, realdata)
+    return folder

@@ -12,6 +12,7 @@ import pytest
 from alphagenome.data.genome import Interval
 
 from app.errors import BundleError
+from app.genome.catalogue import Bundle
 from app.genome.chromosomes import ChromosomeNames
 from app.genome.genes import Genes
 from app.genome.reference import Reference
@@ -63,6 +64,12 @@ def test_the_spliceai_table_is_0_based_half_open(spliceai: Genes, hg38_windows: 
         spliceai, Reference(hg38_windows / "reference.fa", "hg38")
     )
     assert introns == usual == 439
+
+
+def test_the_spliceai_table_of_hg19_fits_hg19(hg19_chr20: Path) -> None:
+    """Of the 80 introns of the table in this million bases two belong to two genes each."""
+    bundle = Bundle.load(hg19_chr20)
+    assert _introns_spliced_as_usual(bundle.genes, bundle.reference) == (78, 78)
 
 
 def test_gff3_coordinates_are_those_of_splice_sites(

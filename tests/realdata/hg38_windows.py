@@ -10,26 +10,20 @@ from __future__ import annotations
 
 import csv
 import gzip
-import hashlib
-import importlib.util
-import json
 import re
 import shutil
 import struct
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, urlencode
 
-import click
 import numpy as np
 import pyBigWig
 from tqdm import tqdm
 
 from app.genome.chromosomes import ASSEMBLY_LENGTHS
+from tests.realdata.bundles import REPOSITORY, build_once, command, gene_table, link, toml
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 TRACKS_TABLE = REPOSITORY / "models" / "cards" / "baskerville-human74" / "tracks.tsv"
 BIN = 32
 SPLITS = ("train", "valid", "test")
@@ -143,14 +137,6 @@ def track_id(row: dict[str, str]) -> str:
     return f"baskerville-human74/{modality}/{name}/{strand}"
 
 
-def _gene_table() -> Path:
-    """Finds the SpliceAI gene table of hg38 without importing the package (it needs Keras)."""
-    spec = importlib.util.find_spec("spliceai")
-    assert spec is not None, "install it: pip install --no-deps spliceai==1.3.1"
-    assert spec.origin is not None
-    return Path(spec.origin).parent / "annotations" / "grch38.txt"
-
-
 def _write_bigwig(path: Path, values: np.ndarray, windows: list[tuple[str, int, int, str]]) -> None:
     """Writes one track; ``values`` has shape (windows, bins)."""
     used = {window[0] for window in windows}
@@ -165,16 +151,12 @@ def _write_bigwig(path: Path, values: np.ndarray, windows: list[tuple[str, int, 
             file.addEntries(chromosome, start, values=values[i].tolist(), span=BIN, step=BIN)
 
 
-def _link(**params: object) -> str:
-    return urlencode(params, doseq=True, quote_via=quote, safe="/:,")
-
-
 _OURS = "baskerville-human74"
 VIEWS: list[dict[str, object]] = [
     {
         "title": "Predicted beside observed at MAPK1",
         "about": "DNase, CAGE and RNA-seq of five samples; the model was trained on this window.",
-        "link": _link(
+        "link": link(
             locus="chr22:21691454-21822524",
             model=_OURS,
             biosample=["EFO:0001187", "EFO:0002784"],
@@ -190,7 +172,7 @@ VIEWS: list[dict[str, object]] = [
     {
         "title": "A window that the model has never seen",
         "about": "Held out for testing: ten cell types of DNase on chromosome 16.",
-        "link": _link(
+        "link": link(
             locus="chr16:24614104-24745174",
             model=_OURS,
             track=[
@@ -213,7 +195,7 @@ VIEWS: list[dict[str, object]] = [
     {
         "title": "Splice sites of MAPK1",
         "about": "SpliceAI's acceptor and donor probability on both strands, over exons.",
-        "link": _link(
+        "link": link(
             locus="chr22:21760000-21780000",
             model="spliceai",
             track=["spliceai/SPLICE_SITES/acceptor", "spliceai/SPLICE_SITES/donor"],
@@ -222,13 +204,8 @@ VIEWS: list[dict[str, object]] = [
 ]
 
 
-def _toml(name: str, pairs: dict[str, object]) -> str:
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in pairs.items()]
-    return "\n".join([name, *lines, ""])
-
-
 def _track_toml(row: dict[str, str]) -> str:
-    return _toml(
+    return toml(
         "[[tracks]]",
         {
             "path": f"tracks/{_file_name(row)}",
@@ -252,33 +229,10 @@ def _file_name(row: dict[str, str]) -> str:
     return re.sub(r"[^\w.-]", "_", f"{row['modality']}_{row['name']}{strand}.bw")
 
 
-def _stamp(realdata: Path) -> str:
-    """Names what the bundle is made of, so that a change of any of it makes it anew."""
-    digest = hashlib.sha256()
-    for path in (Path(__file__), TRACKS_TABLE, realdata / "README.md", _gene_table()):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
 def build(folder: Path, realdata: Path) -> None:
-    """Builds the bundle, unless a complete one made of the same things is there already.
-
-    Args:
-        folder: The bundle folder; replaced as a whole once the new one is complete.
-        realdata: The folder of real data.
-    """
-    stamp = _stamp(realdata)
-    done = folder / "complete.txt"
-    if done.is_file() and done.read_text() == stamp:
-        return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        made = Path(temporary) / "bundle"
-        _write(made, realdata)
-        (made / done.name).write_text(stamp)
-        if folder.exists():
-            folder.rename(Path(temporary) / "old")
-        made.rename(folder)
+    """Builds the bundle, unless a complete one made of the same things is there already."""
+    sources = (Path(__file__), TRACKS_TABLE, realdata / "README.md", gene_table("grch38"))
+    build_once(folder, sources, lambda made: _write(made, realdata))
 
 
 def _write(folder: Path, realdata: Path) -> None:
@@ -286,7 +240,7 @@ def _write(folder: Path, realdata: Path) -> None:
     packed = realdata / "sequence" / "hg38_65windows_131072bp.fa.gz"
     with gzip.open(packed) as source, (folder / "reference.fa").open("wb") as target:
         shutil.copyfileobj(source, target)
-    shutil.copyfile(_gene_table(), folder / "genes.tsv")
+    shutil.copyfile(gene_table("grch38"), folder / "genes.tsv")
 
     _, stored = decode_records(realdata)
     targets, windows = read_targets(realdata), read_windows(realdata)
@@ -294,7 +248,7 @@ def _write(folder: Path, realdata: Path) -> None:
     with TRACKS_TABLE.open(newline="") as file:
         described = {row["id"]: row for row in csv.DictReader(file, delimiter="\t")}
     parts = [
-        _toml(
+        toml(
             "[genome]",
             {
                 "id": "hg38-windows",
@@ -303,10 +257,10 @@ def _write(folder: Path, realdata: Path) -> None:
                 "organism": "Homo sapiens",
             },
         ),
-        _toml("[reference]", {"path": "reference.fa"}),
-        _toml("[genes]", {"path": "genes.tsv", "format": "spliceai"}),
+        toml("[reference]", {"path": "reference.fa"}),
+        toml("[genes]", {"path": "genes.tsv", "format": "spliceai"}),
     ]
-    parts += [_toml("[[views]]", view) for view in VIEWS]
+    parts += [toml("[[views]]", view) for view in VIEWS]
     for i, target in enumerate(tqdm(targets, desc="Writing tracks", unit="track")):
         row = described[track_id(target)]
         _write_bigwig(folder / "tracks" / _file_name(row), coverage[:, :, i], windows)
@@ -314,20 +268,5 @@ def _write(folder: Path, realdata: Path) -> None:
     (folder / "genome.toml").write_text("\n".join(parts), encoding="utf-8")
 
 
-@click.command()
-@click.argument("out_dir", type=click.Path(path_type=Path, file_okay=False))
-@click.option(
-    "--realdata",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default=REPOSITORY.parent / "shared" / "realdata",
-    show_default=True,
-    help="The folder of real data.",
-)
-def main(out_dir: Path, realdata: Path) -> None:
-    """Builds the genome bundle hg38-windows in OUT_DIR."""
-    build(out_dir, realdata)
-    click.echo(f"The genome bundle hg38-windows is in {out_dir}.")
-
-
 if __name__ == "__main__":
-    main()
+    command("hg38-windows", build)()
