@@ -212,12 +212,15 @@ def genomes() -> None:
     "--interval", required=True, help="Locus as in the page, e.g. chr22:21,691,454-21,822,524."
 )
 @click.option("--tracks", default="", help="Track ids or parts of them, separated by commas [all].")
-@click.option("-o", "--out", required=True, type=FILE, help="out.npz, out.tsv or out.bw.")
+@click.option(
+    "-o", "--out", required=True, type=FILE, help="out.npz, .tsv, .bw, .cool, .bedpe or .bed."
+)
 def predict(model: str, interval: str, tracks: str, out: Path) -> None:
     """Predict tracks over an interval and write them to a file.
 
     The format follows the ending: .npz holds one array a track, .tsv one line a bin, .bw bigWig
-    (several tracks: one file a track; beside it .bw.json says where the numbers come from).
+    (beside it .bw.json says where the numbers come from), .cool and .bedpe contacts, .bed splice
+    junctions. Of several tracks all but .npz and .tsv write one file each.
     """
     from app.inference.batch import predict_to_file
     from app.settings import settings

@@ -254,7 +254,7 @@ def test_failure_of_the_model_is_one_line(cli: Cli) -> None:
         (["--model", "toi"], "There is no model toi. Try toy."),
         (["--tracks", "coarze"], "no track coarze. Try coarse."),
         (["--tracks", "qqqq"], "Toy has no track qqqq."),
-        (["-o", "out.txt"], "The output ends in .npz, .tsv, .bw, not in 'out.txt'."),
+        (["-o", "out.txt"], "The output ends in .npz, .tsv, .bw, .cool, .bedpe, .bed, not in"),
         (["-o", "nowhere/out.npz"], "There is no folder nowhere."),
         (["-o", "out.tsv"], "different resolutions"),
         (["--genome", "nowhere"], "nowhere is no genome bundle"),

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-import pybigtools
 from alphagenome.data.genome import Interval
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -29,15 +23,23 @@ from app.genome.catalogue import Bundle, Catalogue
 from app.genome.locus import format_interval, parse_locus
 from app.inference.compute import Engine, describe_failure
 from app.inference.jobs import JobStatus, Priority, WorkerInfo
-from app.inference.predictions import Predictions, Values
+from app.inference.pairs import contacts, junctions
+from app.inference.prediction_files import (
+    Kind,
+    Predicted,
+    Prediction,
+    check_ending,
+    check_format,
+    kind,
+    write,
+)
+from app.inference.predictions import Predictions, windows_for
 from app.inference.requests import Request
 from app.inference.store import ResultStore
 from app.inference.vcf import ScoreSummary, SpliceModel, score_vcf
 from app.inference.windows import Window, WindowGrid
 from app.settings import Settings
 from models.card import ModelCard, Track
-
-FORMATS = (".npz", ".tsv", ".bw")
 
 
 class InProcessJobs:
@@ -96,32 +98,29 @@ def predict_to_file(
         model: Model id.
         interval_text: A locus as people write it.
         tracks_text: Track ids or parts of them, separated by commas; empty for all.
-        out: ``.npz`` (by track id one float32 array, and ``metadata`` as JSON), ``.tsv`` or
-            ``.bw`` (and ``.bw.json`` with the metadata); NaN, an empty field or nothing where there
-            is no prediction.
+        out: Its ending is one of ``prediction_files.FORMATS``.
 
     Returns:
-        The files written: for several tracks as bigWig one a track.
+        The files written.
 
     Raises:
-        BadInputError: The locus or the file's ending cannot be read, or this genome has too little
-            sequence there.
+        BadInputError: The locus or the file's ending cannot be read, the format cannot hold such
+            tracks, or this genome has too little sequence there.
         LimitError: The interval is wider than ``settings.max_view``.
         NotFoundError: There is no such model or track.
         ModelUnavailableError: The model's weights are missing or wrong.
     """
-    if out.suffix not in FORMATS:
-        raise BadInputError(f"The output ends in {', '.join(FORMATS)}, not in {out.name!r}.")
+    check_ending(out)
     _check_folder(out)
     bundle = _bundle(settings)
     engine = Engine(settings)
     card = _card(engine, model)
     interval = parse_locus(interval_text, bundle).interval
     tracks = _chosen(card, tracks_text)
+    check_format(out, tracks)
     engine.open(card.id)
     values = _predict(settings, engine, card, bundle, interval, tracks)
-    write = {".npz": _write_npz, ".tsv": _write_tsv, ".bw": _write_bigwig}[out.suffix]
-    return write(out, _Prediction(card, bundle, interval, values))
+    return write(out, Prediction(card, bundle, interval, values))
 
 
 def _check_folder(out: Path) -> None:
@@ -162,14 +161,14 @@ def _predict(  # noqa: PLR0917 - all of it is needed
     bundle: Bundle,
     interval: Interval,
     tracks: Sequence[Track],
-) -> dict[str, Values]:
+) -> dict[str, Predicted]:
     """Computes what is not stored, window by window, and reads all of it from the store."""
     if interval.width > settings.max_view:
         raise LimitError(
             f"{interval.width:,} bp are too many at once; "
             f"ask for {settings.max_view:,} bp or less, or raise LOCUSCOPE_MAX_VIEW."
         )
-    windows = _windows(card, bundle, interval)
+    windows = _windows(card, bundle, interval, tracks)
     store = ResultStore(settings.cache_dir / "results", settings.cache_bytes)
     predictions = Predictions(settings, InProcessJobs(engine), store)
     for window in tqdm(windows, desc=card.title, unit=" windows", leave=False, disable=None):
@@ -178,7 +177,12 @@ def _predict(  # noqa: PLR0917 - all of it is needed
             progress = predictions.ensure(card, bundle, window.use, tracks)  # stores
         if progress.error:
             raise ComputationError(progress.error)
-    values = {t.id: predictions.values(card, bundle, t, interval) for t in tracks}
+    read: dict[Kind, Callable[..., Predicted]] = {
+        "contacts": contacts,
+        "junctions": junctions,
+        "signal": Predictions.values,
+    }
+    values = {t.id: read[kind(t)](predictions, card, bundle, t, interval) for t in tracks}
     for track in tracks:
         if any(s.state == "missing" for s in predictions.spans(card, bundle, track, interval)):
             raise LimitError(
@@ -189,8 +193,10 @@ def _predict(  # noqa: PLR0917 - all of it is needed
     return values
 
 
-def _windows(card: ModelCard, bundle: Bundle, interval: Interval) -> list[Window]:
-    """Returns the windows that predict an interval, from left to right.
+def _windows(
+    card: ModelCard, bundle: Bundle, interval: Interval, tracks: Sequence[Track]
+) -> list[Window]:
+    """Returns the windows that predict tracks in an interval, from left to right.
 
     Raises:
         BadInputError: There is none, or the interval reaches into several pieces of the reference,
@@ -210,117 +216,7 @@ def _windows(card: ModelCard, bundle: Bundle, interval: Interval) -> list[Window
             "genome; ask for one of them.",
             format_interval(max(parts, key=lambda part: part.width)),
         )
-    return grid.windows(interval)
-
-
-@dataclass(frozen=True)
-class _Prediction:
-    """What was computed, and where; the values by track id."""
-
-    card: ModelCard
-    bundle: Bundle
-    interval: Interval
-    values: dict[str, Values]
-
-    def provenance(self) -> dict[str, Any]:
-        """Returns where the numbers come from."""
-        card, bundle = self.card, self.bundle
-        return {
-            "program": f"locuscope {version('locuscope')}",
-            "written": datetime.now(UTC).isoformat(timespec="seconds"),
-            "model": card.id,
-            "weights": card.weights_hash,
-            "validation": card.validation,
-            "licence": card.licence,
-            "licence_note": card.licence_note,
-            "genome": bundle.id,
-            "assembly": bundle.assembly,
-            "reference": bundle.reference.checksum,
-            "simulated": bundle.simulated,
-            "interval": format_interval(self.interval),
-            "notice": "not for clinical use",
-        }
-
-    def metadata(self, files: dict[str, Path] | None = None) -> str:
-        """Returns as JSON the provenance, and of each track where its bins lie."""
-        units = {track.id: track.unit for track in self.card.tracks}
-        tracks: dict[str, dict[str, Any]] = {
-            id_: {
-                "chromosome": self.interval.chromosome,
-                "start": v.start,
-                "resolution": v.resolution,
-                "unit": units[id_],
-            }
-            for id_, v in self.values.items()
-        }
-        for id_, path in (files or {}).items():
-            tracks[id_]["file"] = path.name
-        return json.dumps(self.provenance() | {"tracks": tracks}, indent=1)
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Yields a name to write to; what is there becomes ``path`` only if all went well."""
-    part = path.with_name(f".part-{path.name}")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _write_npz(out: Path, made: _Prediction) -> list[Path]:
-    arrays: dict[str, Any] = {id_: v.values for id_, v in made.values.items()}
-    metadata = np.array(made.metadata())
-    with _whole(out) as part:
-        np.savez_compressed(part, allow_pickle=False, metadata=metadata, **arrays)
-    return [out]
-
-
-def _write_tsv(out: Path, made: _Prediction) -> list[Path]:
-    if len({(v.start, v.resolution) for v in made.values.values()}) > 1:
-        raise BadInputError(
-            "These tracks have different resolutions and cannot share one table. "
-            "Choose tracks of one resolution with --tracks, or write .npz."
-        )
-    first = next(iter(made.values.values()))
-    table = np.stack([v.values for v in made.values.values()], axis=1)
-    with _whole(out) as part, part.open("w", encoding="utf-8") as file:
-        for name, value in made.provenance().items():
-            file.write(f"# {name}: {value}\n")
-        file.write("\t".join(("chromosome", "start", "end", *made.values)) + "\n")
-        for i, row in enumerate(table):
-            start = first.start + i * first.resolution
-            numbers = ("" if np.isnan(x) else f"{x:.6g}" for x in row)
-            place = (made.interval.chromosome, str(start), str(start + first.resolution))
-            file.write("\t".join((*place, *numbers)) + "\n")
-    return [out]
-
-
-def _write_bigwig(out: Path, made: _Prediction) -> list[Path]:
-    chromosome, reference = made.interval.chromosome, made.bundle.reference
-    length = reference.length(chromosome) or max(p.end for p in reference.pieces_on(chromosome))
-    files = dict.fromkeys(made.values, out)
-    if len(files) > 1:
-        files = {id_: out.with_suffix(f".{_file_name(id_)}{out.suffix}") for id_ in files}
-    for id_, v in made.values.items():
-        starts = v.start + np.flatnonzero(np.isfinite(v.values)) * v.resolution
-        bins = (
-            (chromosome, max(0, start), min(length, start + v.resolution), float(value))
-            for start, value in zip(starts.tolist(), v.values[np.isfinite(v.values)], strict=True)
-            if start < length
-        )
-        with _whole(files[id_]) as part:
-            pybigtools.open(str(part), "w").write({chromosome: length}, bins)
-    beside = out.with_name(f"{out.name}.json")  # a bigWig has no place for it
-    beside.write_text(made.metadata(files) + "\n", encoding="utf-8")
-    return [*files.values(), beside]
-
-
-def _file_name(track: str) -> str:
-    """Returns modality, name and strand of a track as they may stand in the name of a file."""
-    _, modality, name, strand = track.split("/")
-    return "_".join((modality, name) + {"+": ("plus",), "-": ("minus",), ".": ()}[strand])
+    return windows_for(card, bundle, interval, tracks)
 
 
 def score_to_file(  # noqa: PLR0917 - all of it is needed

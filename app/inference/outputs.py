@@ -1,4 +1,4 @@
-"""What a model may give for a track: the checks behind the contract of ``SequenceModel.predict``."""
+"""What a model may give for a track: checks of the contract of ``SequenceModel.predict``."""
 
 from __future__ import annotations
 

@@ -125,6 +125,20 @@ class Span(NamedTuple):
     state: Literal["missing", "padded", "unavailable"]
 
 
+class StoredWindow(NamedTuple):
+    """What is stored of one track for one window.
+
+    Attributes:
+        window: The window.
+        values: The output in the shape of ``SequenceModel.predict``, or None: not computed yet.
+        padded: Where whole bins have no known base, as (start, end); those values mean nothing.
+    """
+
+    window: Window
+    values: Floats | None
+    padded: tuple[tuple[int, int], ...]
+
+
 class Summary(NamedTuple):
     """Equal bins over a region, each of shape (n_bins,); NaN where there is no prediction."""
 
@@ -224,17 +238,15 @@ class Predictions:
                 f"{interval.width:,} bp are too many to predict at once; "
                 f"zoom in to {self._settings.max_view:,} bp or less."
             )
-        order = _Order(card, bundle, tuple(t.id for t in tracks), priority, retry)
-        windows = WindowGrid(card, bundle.reference).windows(interval)
-        missing = {w.use.start: r for w in windows if (r := self._request(order, w)) is not None}
-        statuses, error = self._advance(
-            order, [(w, missing[w.use.start]) for w in windows if w.use.start in missing]
-        )
+        order = _Order(card, bundle, tuple(tracks), priority, retry)
+        requests = [
+            (window, self._request(order, window))
+            for window in windows_for(card, bundle, interval, tracks)
+        ]
+        statuses, error = self._advance(order, [(w, r) for w, r in requests if r is not None])
         states = tuple(
-            _window_state(w, statuses[missing[w.use.start].id])
-            if w.use.start in missing
-            else WindowState(w.use, "ready")
-            for w in windows
+            WindowState(w.use, "ready") if r is None else _window_state(w, statuses[r.id])
+            for w, r in requests
         )
         etas = [s.eta_seconds for s in statuses.values() if s.eta_seconds is not None]
         eta = max(etas, default=None)
@@ -248,6 +260,8 @@ class Predictions:
 
     def values(self, card: ModelCard, bundle: Bundle, track: Track, interval: Interval) -> Values:
         """Returns the native bins of a track that overlap an interval; computes nothing.
+
+        For tracks with one value a bin; ``pairs.py`` reads contacts and junctions.
 
         Bins of different pieces of the reference do not share a grid: where the interval reaches
         into several pieces, the piece with the largest part of it is returned and the rest is NaN.
@@ -271,6 +285,17 @@ class Predictions:
             for left, right in self._read(card, bundle, window).padded(window, res, low, high):
                 values[(left - start) // res : (right - start) // res] = np.nan
         return Values(start, res, values)
+
+    def stored(
+        self, card: ModelCard, bundle: Bundle, track: Track, windows: Iterable[Window]
+    ) -> Iterator[StoredWindow]:
+        """Yields what is stored of a track for each of some windows; computes nothing."""
+        for window in windows:
+            values = self._store.read(self._key(card, bundle, window), track.id)
+            bases = self._read(card, bundle, window)
+            out = window.output
+            padded = tuple(bases.padded(window, track.resolution, out.start, out.end))
+            yield StoredWindow(window, values, padded)
 
     def spans(
         self, card: ModelCard, bundle: Bundle, track: Track, interval: Interval
@@ -360,14 +385,15 @@ class Predictions:
         if bases.blank(window.use):
             return None
         key = self._key(order.card, order.bundle, window)
-        missing = self._store.missing(key, order.tracks)
+        missing = self._store.missing(key, _ids(order.tracks, window))
         if not missing:
             return None
+        offered = _ids(order.card.tracks, window)
         return Request(
             model=order.card.id,
             weights_hash=order.card.weights_hash,
             sequence_sha256=bases.sha256,
-            tracks=tracks_to_request(order.card, missing),
+            tracks=tuple(t for t in tracks_to_request(order.card, missing) if t in offered),
             precision=order.card.precision,
         )
 
@@ -421,9 +447,24 @@ class _Order:
 
     card: ModelCard
     bundle: Bundle
-    tracks: tuple[str, ...]
+    tracks: tuple[Track, ...]
     priority: Priority
     retry: bool
+
+
+def _ids(tracks: Iterable[Track], window: Window) -> list[str]:
+    """Returns the ids of those tracks for which a window is needed."""
+    return [t.id for t in tracks if t.modality == "CONTACT_MAPS" or not window.pairs_only]
+
+
+def windows_for(
+    card: ModelCard, bundle: Bundle, interval: Interval, tracks: Sequence[Track]
+) -> list[Window]:
+    """Returns the windows that predict some tracks in an interval, from left to right."""
+    grid = WindowGrid(card, bundle.reference)
+    pairs = any(track.modality == "CONTACT_MAPS" for track in tracks)
+    windows = grid.windows(interval) + (grid.between(interval) if pairs else [])
+    return sorted(windows, key=lambda window: window.use.start)
 
 
 @dataclass(frozen=True)

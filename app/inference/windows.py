@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from alphagenome.data.genome import Interval
@@ -25,12 +26,14 @@ class Window:
     Attributes:
         interval: What the network reads, ``card.input_width`` wide.
         output: The central part for which the network gives values.
-        use: The part of ``output`` that is shown; the ``use`` of two windows never overlap.
+        use: The part of ``output`` that is shown; those of two windows of the grid never overlap.
+        pairs_only: Whether it was added for pairs of bins alone, see ``WindowGrid.between``.
     """
 
     interval: Interval
     output: Interval
     use: Interval
+    pairs_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,23 @@ class WindowGrid:
         found = (self._window(piece, grid, index) for index in range(low, high))
         return [w for w in found if w.use.start < part.end and part.start < w.use.end]
 
+    def between(self, interval: Interval) -> list[Window]:
+        """Returns windows midway between two neighbours of the grid that meet inside an interval.
+
+        Models of contacts need them: pairs of bins to either side of a border lie in neither of the
+        two windows, and in this one as long as they are at most half an output width apart. Nothing
+        else is taken from them, so ``use`` is all of ``output``.
+        """
+        found = []
+        for piece, part in self.parts(interval):
+            grid = self._grid(piece)
+            for left, right in pairwise(self.windows_in(piece, part)):
+                start, end = left.output.start, right.output.start
+                apart = (end - start) // 2 // self.phase * self.phase
+                if grid and part.start < end < part.end and 4 * apart > grid.stride:
+                    found.append(replace(self._at(piece, start + apart), pairs_only=True))
+        return found
+
     def origin(self, piece: Interval) -> int:
         """Returns where the bins of a piece are counted from."""
         return 0 if piece.start == 0 else piece.start + self.card.crop
@@ -141,12 +161,14 @@ class WindowGrid:
             use_end = self._border(grid)
         elif index == grid.count - 1:
             use_end = grid.stop
-        name, crop = piece.chromosome, self.card.crop
-        return Window(
-            interval=Interval(name, start - crop, start + width + crop),
-            output=Interval(name, start, start + width),
-            use=Interval(name, use_start, use_end),
-        )
+        window = self._at(piece, start)
+        return replace(window, use=Interval(piece.chromosome, use_start, use_end))
+
+    def _at(self, piece: Interval, start: int) -> Window:
+        """Returns the window whose output starts at a position, all of it to be used."""
+        name, crop, end = piece.chromosome, self.card.crop, start + self.card.output_width
+        output = Interval(name, start, end)
+        return Window(Interval(name, start - crop, end + crop), output, output)
 
     def _border(self, grid: _Grid) -> int:
         """Returns where the last window takes over: each bin is then nearest to its centre."""

@@ -57,7 +57,8 @@ def write_model(
     (folder / "card.toml").write_text(CARD.format(name=name, width=width, crop=crop, sha256=digest))
     rows = [COLUMNS.split()]
     for track, resolution in tracks:
-        identity = [f"{name}/CAGE/{track}/.", "CAGE", track, "."]
+        modality = {"pairs": "CONTACT_MAPS", "introns": "SPLICE_JUNCTIONS"}.get(track, "CAGE")
+        identity = [f"{name}/{modality}/{track}/.", modality, track, "."]
         rows.append([*identity, str(resolution), "share of G and C"])
         rows[-1] += [""] * (len(rows[0]) - len(rows[-1]))
     (folder / "tracks.tsv").write_text("\n".join("\t".join(row) for row in rows) + "\n")

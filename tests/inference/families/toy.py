@@ -1,8 +1,9 @@
 """A small real network for tests of the queue; a file tells it how to misbehave.
 
-It predicts the share of G and C in each bin, so that every number can be checked by counting
-letters. Below the folder ``LOCUSCOPE_TOY``, ``behaviour`` is read before each prediction and
-``calls`` gets a line when one begins (bases known, process) and when it ends (seconds).
+It predicts the share of G and C in each bin, of pairs of bins its product, and introns where there
+is GTA, so that every number can be checked by counting letters. Below the folder ``LOCUSCOPE_TOY``,
+``behaviour`` is read before each prediction and ``calls`` gets a line when one begins (bases known,
+process) and when it ends (seconds).
 """
 
 from __future__ import annotations
@@ -55,9 +56,24 @@ class Toy(SequenceModel):
         share = x @ self.weights
         if name == "nan":
             share[0, 0] = torch.nan
-        output = {t.id: share.unflatten(1, (-1, t.resolution)).mean(2) for t in tracks}
+        output = {t.id: self.track(share, x, t) for t in tracks}
         self.note(f"end {time.perf_counter() - began}")
         return output
+
+    def track(self, share: torch.Tensor, x: torch.Tensor, track: Track) -> torch.Tensor:
+        bins = share.unflatten(1, (-1, track.resolution)).mean(2)
+        if track.modality == "CONTACT_MAPS":  # what both bins have in common; none with itself
+            pairs = bins[:, :, None] * bins[:, None]
+            pairs.diagonal(dim1=1, dim2=2).fill_(torch.nan)
+            return pairs
+        if track.modality == "SPLICE_JUNCTIONS":  # from each GTA to the 100th base after it
+            letters = x[0].argmax(1)
+            found = (letters[:-2] == 2) & (letters[1:-1] == 3) & (letters[2:] == 0)
+            starts = found.nonzero().flatten()
+            starts = starts[starts + 100 <= len(letters)]
+            rows = torch.stack([starts, starts + 100, letters[starts + 99]], 1).float()
+            return torch.nn.functional.pad(rows, (0, 0, 0, 5), value=torch.nan)[None]
+        return bins
 
     def note(self, text: str) -> None:
         with (self.folder / "calls").open("a") as file:

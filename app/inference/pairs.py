@@ -1,0 +1,165 @@
+"""Predictions of pairs of places, put together from windows: contacts and junctions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from alphagenome.data.genome import Interval
+from numpy.typing import NDArray
+
+from app.inference.predictions import Floats, Predictions, StoredWindow
+from app.inference.windows import WindowGrid
+from models.card import ModelCard, Track
+
+if TYPE_CHECKING:
+    from app.genome.catalogue import Bundle
+
+
+class Contacts(NamedTuple):
+    """A square of contacts along the diagonal.
+
+    Attributes:
+        start: Where the first bin starts, 0-based.
+        resolution: Width of a bin in bp, as in ``Values``.
+        values: Symmetric, shape (bins, bins); NaN where there is no value.
+        seen: Outputs of the windows that were read, (start, end): only pairs of which one window
+            holds both bins can have a value.
+        missing: Outputs of windows that are not computed yet.
+    """
+
+    start: int
+    resolution: int
+    values: Floats
+    seen: tuple[tuple[int, int], ...] = ()
+    missing: tuple[tuple[int, int], ...] = ()
+
+
+def contacts(  # noqa: PLR0917 - the order of Predictions.values
+    predictions: Predictions,
+    card: ModelCard,
+    bundle: Bundle,
+    track: Track,
+    interval: Interval,
+    coarsen: int = 1,
+) -> Contacts:
+    """Returns the predicted contacts between the bins that overlap an interval; computes nothing.
+
+    A pair is taken from the window in which it lies most centrally. A window is predicted from its
+    own bases alone, so a pair that no window holds has no prediction. As in ``Predictions.values``,
+    an interval that reaches into several pieces of the reference is read in that with its largest
+    part.
+
+    Args:
+        predictions: Where results are stored.
+        card: The model.
+        bundle: The genome.
+        track: A ``CONTACT_MAPS`` track of the model.
+        interval: The region, 0-based half-open.
+        coarsen: How many bins of the track on either side become one: the mean of their values.
+    """
+    grid = WindowGrid(card, bundle.reference)
+    parts = sorted(grid.parts(interval), key=lambda pair: -pair[1].width)
+    width = track.resolution * coarsen
+    origin = grid.origin(parts[0][0]) if parts else 0
+    start = origin + (interval.start - origin) // width * width
+    n = max(0, -((start - interval.end) // width))
+    result = np.full((n, n), np.nan, np.float32)
+    nearest = np.full((n, n), np.inf, np.float32)
+    seen: list[tuple[int, int]] = []
+    missing: list[tuple[int, int]] = []
+    windows = [] if not parts else [*grid.windows_in(*parts[0]), *grid.between(parts[0][1])]
+    for stored in predictions.stored(card, bundle, track, windows):
+        output = stored.window.output
+        (missing if stored.values is None else seen).append((output.start, output.end))
+        block, at = _coarse(stored, track.resolution, origin, coarsen)
+        first = (at - start) // width  # of the block, in bins of the result
+        low, high = max(first, 0), min(first + len(block), n)
+        if low >= high:
+            continue
+        into = slice(low, high)
+        taken = block[low - first : high - first, low - first : high - first]
+        middle = (np.arange(low, high) + 0.5) * width + start
+        centre = (output.start + output.end) / 2
+        apart = np.abs((middle[:, None] + middle) / 2 - centre).astype(np.float32)
+        better = (apart < nearest[into, into]) & ~np.isnan(taken)
+        result[into, into][better] = taken[better]
+        nearest[into, into][better] = apart[better]
+    return Contacts(start, width, result, tuple(sorted(seen)), tuple(sorted(missing)))
+
+
+def _coarse(stored: StoredWindow, resolution: int, origin: int, coarsen: int) -> tuple[Floats, int]:
+    """Returns the contacts of a window in wider bins, and where the first of these starts."""
+    output = stored.window.output
+    width = resolution * coarsen
+    start = origin + (output.start - origin) // width * width
+    if stored.values is None:
+        return np.empty((0, 0), np.float32), start
+    values = stored.values.copy()
+    for low, high in stored.padded:
+        gone = slice((low - output.start) // resolution, (high - output.start) // resolution)
+        values[gone] = values[:, gone] = np.nan
+    before = (output.start - start) // resolution
+    after = -(before + len(values)) % coarsen
+    padded = np.pad(values, (before, after), constant_values=np.nan)
+    return block_mean(padded, coarsen), start
+
+
+def block_mean(values: Floats, size: int) -> Floats:
+    """Returns the mean over squares of ``size`` by ``size``, of what is no NaN in each."""
+    if size == 1:
+        return values
+    n = len(values) // size
+    squares = values.reshape(n, size, n, size)
+    known = ~np.isnan(squares)
+    total = np.where(known, squares, 0).sum((1, 3), dtype=np.float64)
+    count = known.sum((1, 3))
+    mean: Floats = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+    return mean
+
+
+class Junctions(NamedTuple):
+    """Introns, from left to right.
+
+    Attributes:
+        start: First base of each intron, 0-based.
+        end: One past its last base.
+        value: In the unit of the track.
+    """
+
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    value: Floats
+
+
+def junctions(
+    predictions: Predictions, card: ModelCard, bundle: Bundle, track: Track, interval: Interval
+) -> Junctions:
+    """Returns the predicted introns that overlap an interval; computes nothing.
+
+    An intron is taken from the window that its first base belongs to. One that reaches beyond the
+    output of that window is in no window, so that it has no prediction.
+
+    Args:
+        predictions: Where results are stored.
+        card: The model.
+        bundle: The genome.
+        track: A ``SPLICE_JUNCTIONS`` track of the model.
+        interval: The region, 0-based half-open.
+    """
+    grid = WindowGrid(card, bundle.reference)
+    name = interval.chromosome
+    reach = Interval(name, interval.start - card.output_width, interval.end)
+    rows = [np.empty((0, 3))]
+    for window, values, _ in predictions.stored(card, bundle, track, grid.windows(reach)):
+        if values is None:
+            continue
+        introns = values[~np.isnan(values[:, 0])].astype(np.float64)
+        introns[:, :2] += window.output.start
+        start, end = introns[:, 0], introns[:, 1]
+        mine = (window.use.start <= start) & (start < window.use.end)
+        rows.append(introns[mine & (start < interval.end) & (interval.start < end)])
+    found = np.concatenate(rows)
+    found = found[np.lexsort((found[:, 1], found[:, 0]))]
+    start, end = found[:, :2].astype(np.int64).T
+    return Junctions(start, end, found[:, 2].astype(np.float32))
