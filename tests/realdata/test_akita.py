@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -10,14 +11,14 @@ import numpy as np
 import pytest
 
 from app.genome.catalogue import Bundle
-from app.inference.compute import Engine
-from app.inference.requests import Request, sequence_sha256, tracks_to_request
-from app.inference.windows import Window, WindowGrid, sequence
+from app.inference.batch import predict_to_file
+from app.inference.windows import Window, WindowGrid
 from app.settings import Settings
 from models.card import ModelCard
 from models.registry import cards
 from tests.realdata.hg19_chr20 import CONTACTS, KNOWN, PIECE, PREDICTED, VIEW, known_bases
 
+LOCUS = "chr20:1,041,249-1,958,752"
 #: Bin width of the Hi-C.
 COARSE = 25_000
 #: r by head over chr20:1-2 Mb, as computed with the port (see the README of the real data).
@@ -48,16 +49,23 @@ def reference(realdata: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def predicted(
-    bundle: Bundle, card: ModelCard, window: Window, realdata: Path
+def written(
+    hg19_chr20: Path, realdata: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, np.ndarray]:
-    """Maps (448, 448) by name of the head, of the bundle's only window, as a worker computes."""
-    engine = Engine(Settings(weights=str(realdata / "weights"), device="cpu"))
-    bases = sequence(window, bundle.reference)
-    tracks = tracks_to_request(card, [t.id for t in card.tracks])
-    request = Request(card.id, card.weights_hash, sequence_sha256(bases), tracks, "fp32")
-    found = engine.predict(request, bases)
-    return {track.name: found[track.id] for track in card.tracks}
+    """All five maps as `locuscope predict` writes them, of the view that the bundle offers."""
+    folder = tmp_path_factory.mktemp("akita")
+    settings = Settings(
+        genomes=str(hg19_chr20), weights=str(realdata / "weights"), cache_dir=folder, device="cpu"
+    )
+    (out,) = predict_to_file(settings, "akita-v1", LOCUS, "", folder / "out.npz")
+    with np.load(out) as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="module")
+def predicted(written: dict[str, np.ndarray], card: ModelCard) -> dict[str, np.ndarray]:
+    """Maps (448, 448) by name of the head."""
+    return {track.name: written[track.id] for track in card.tracks}
 
 
 def test_bundle_holds_the_million_bases_between_n(bundle: Bundle, realdata: Path) -> None:
@@ -81,6 +89,7 @@ def test_view_and_contacts_name_a_track_of_the_card(bundle: Bundle, card: ModelC
     assert view.title == VIEW["title"]
     assert asked["model"] == [card.id]
     assert asked["track"] == [PREDICTED]
+    assert asked["locus"] == [LOCUS.replace(",", "")]
 
 
 def test_window_lies_where_the_reference_lies(
@@ -102,6 +111,15 @@ def test_numbers_are_those_of_the_port(
     error = np.abs(ours - reference["pred"]).max()
     print(f"largest difference {error:.1e}")
     assert error < 1e-4
+
+
+def test_file_says_where_its_bins_lie_and_what_they_mean(
+    written: dict[str, np.ndarray], reference: dict[str, np.ndarray]
+) -> None:
+    about = json.loads(str(written["metadata"]))["tracks"][PREDICTED]
+    assert about["start"] == reference["first_output_bin_start0"]
+    assert about["resolution"] == reference["bin_bp"]
+    assert about["unit"] == "ln observed/expected"
 
 
 def test_maps_are_symmetric_with_no_value_near_the_diagonal(
