@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import BundleError
 from app.genome.annotation import GeneFormat
-from models.card import MODALITIES, Biosample, Strand
+from models.card import MODALITIES, Biosample, Strand, Track
 
 FILE_NAME = "genome.toml"
 
@@ -90,6 +90,8 @@ class MeasurementTable(_Table):
         strand: ``+``, ``-`` or ``.``.
         target: Factor or mark, for ChIP.
         unit: What one number means.
+        dataset: Names the collection in track ids; the modality in lower case where not given, so
+            that one name may stand for a cell type in several assays.
         predicted: Id of the predicted track that it belongs to.
     """
 
@@ -102,7 +104,22 @@ class MeasurementTable(_Table):
     strand: Strand = "."
     target: str = ""
     unit: str = "signal"
+    dataset: Slug | None = None
     predicted: str | None = None
+
+    def track(self, modality: str, resolution: int) -> Track:
+        """Returns what is measured, with the id ``observed/dataset/name/strand``."""
+        return Track(
+            id=f"observed/{self.dataset or modality.lower()}/{self.name}/{self.strand}",
+            modality=modality,
+            name=self.name,
+            strand=self.strand,
+            resolution=resolution,
+            unit=self.unit,
+            biosample=self.resolved_biosample(),
+            assay=self.assay,
+            target=self.target,
+        )
 
     def resolved_biosample(self) -> Biosample | None:
         """Returns the cell type, or None where none is named."""
@@ -113,9 +130,15 @@ class MeasurementTable(_Table):
 
 
 class ContactsTable(MeasurementTable):
-    """One ``[[contacts]]``: a contact matrix, .cool or .mcool."""
+    """One ``[[contacts]]``: a contact matrix, .cool, .mcool or .hic.
+
+    Attributes:
+        balancing: Name of a normalisation in the file, or ``raw``; the file's own where not given.
+    """
 
     modality: Literal["CONTACT_MAPS"] = "CONTACT_MAPS"
+    unit: str = "contacts"
+    balancing: str = ""
 
 
 class TrackTable(MeasurementTable):
@@ -124,18 +147,27 @@ class TrackTable(MeasurementTable):
     Attributes:
         modality: One of ``models.card.MODALITIES``.
         resolution: Width of a native bin in bp.
-        dataset: Names the collection in track ids; the modality in lower case where not given, so
-            that one name may stand for a cell type in several assays.
     """
 
     modality: Literal[*MODALITIES]  # type: ignore[valid-type] # one place for the list
     resolution: int = Field(1, ge=1, le=1_000_000)
-    dataset: Slug | None = None
 
-    @property
-    def track_id(self) -> str:
-        """``observed/dataset/name/strand``."""
-        return f"observed/{self.dataset or self.modality.lower()}/{self.name}/{self.strand}"
+
+class MarksTable(_Table):
+    """One ``[[loops]]`` (BEDPE) or ``[[domains]]`` (BED): what was called in contact maps.
+
+    Attributes:
+        path: The file, which may be gzipped.
+        name: As people call it.
+        biosample: Cell type in whose contact maps it is drawn, as in ``[[contacts]]``; all if not
+            given.
+        curie: Its ontology CURIE.
+    """
+
+    path: PathText
+    name: Name
+    biosample: str = ""
+    curie: str = ""
 
 
 class SuggestedView(_Table):
@@ -161,6 +193,8 @@ class BundleFile(_Table):
     genes: GenesTable | None = None
     tracks: tuple[TrackTable, ...] = Field((), strict=False)
     contacts: tuple[ContactsTable, ...] = Field((), strict=False)
+    loops: tuple[MarksTable, ...] = Field((), strict=False)
+    domains: tuple[MarksTable, ...] = Field((), strict=False)
     views: tuple[SuggestedView, ...] = Field((), strict=False)
 
 
@@ -170,6 +204,8 @@ _TABLES: dict[str, type[_Table]] = {
     "genes": GenesTable,
     "tracks": TrackTable,
     "contacts": ContactsTable,
+    "loops": MarksTable,
+    "domains": MarksTable,
     "views": SuggestedView,
 }
 

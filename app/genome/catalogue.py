@@ -11,14 +11,16 @@ from typing import NamedTuple
 from app.errors import BundleError, NotFoundError
 from app.genome.bundle_file import (
     BundleFile,
+    MarksTable,
+    MeasurementTable,
     SuggestedView,
-    TrackTable,
     bundle_path,
     read_bundle_file,
 )
 from app.genome.chromosomes import canonical_assembly
 from app.genome.contacts import ContactTrack
 from app.genome.genes import Genes
+from app.genome.marks import Kind, Marks
 from app.genome.reference import Reference
 from app.genome.signals import ObservedTrack
 from models.card import Track
@@ -45,7 +47,8 @@ class Bundle:
         reference: The sequence.
         genes: The annotation; empty where there is none.
         tracks: Measured signals by track id, in the order of the file.
-        contacts: Contact matrices.
+        contacts: Measured contact matrices by track id, in the order of the file.
+        marks: Loops and domains that were called in contact matrices.
         views: Views worth seeing first.
         problems: Files that were left out, and why.
     """
@@ -59,7 +62,8 @@ class Bundle:
     reference: Reference
     genes: Genes
     tracks: dict[str, ObservedTrack] = field(default_factory=dict, repr=False)
-    contacts: tuple[ContactTrack, ...] = ()
+    contacts: dict[str, ContactTrack] = field(default_factory=dict, repr=False)
+    marks: tuple[Marks, ...] = field(default=(), repr=False)
     views: tuple[SuggestedView, ...] = ()
     problems: tuple[Problem, ...] = ()
 
@@ -86,6 +90,7 @@ class Bundle:
             genes=_genes(folder, content, reference, problems),
             tracks=_tracks(folder, content, reference, problems),
             contacts=_contacts(folder, content, reference, problems),
+            marks=_marks(folder, content, reference, problems),
             views=content.views,
             problems=tuple(problems),
         )
@@ -159,10 +164,9 @@ def _tracks(
 ) -> dict[str, ObservedTrack]:
     tracks: dict[str, ObservedTrack] = {}
     for table in content.tracks:
-        track = _track(table)
+        track = table.track(table.modality, table.resolution)
         if track.id in tracks:
-            message = f"There are two tracks {track.id}; change one's name or dataset."
-            problems.append(Problem(table.path, message))
+            problems.append(_same_name(table, track))
             continue
         try:
             path = bundle_path(folder, table.path)
@@ -172,37 +176,46 @@ def _tracks(
     return tracks
 
 
-def _track(table: TrackTable) -> Track:
-    return Track(
-        id=table.track_id,
-        modality=table.modality,
-        name=table.name,
-        strand=table.strand,
-        resolution=table.resolution,
-        unit=table.unit,
-        biosample=table.resolved_biosample(),
-        assay=table.assay,
-        target=table.target,
-    )
+def _same_name(table: MeasurementTable, track: Track) -> Problem:
+    return Problem(table.path, f"There are two tracks {track.id}; change one's name or dataset.")
 
 
 def _contacts(
     folder: Path, content: BundleFile, reference: Reference, problems: list[Problem]
-) -> tuple[ContactTrack, ...]:
-    contacts = []
+) -> dict[str, ContactTrack]:
+    contacts: dict[str, ContactTrack] = {}
     for table in content.contacts:
+        track = table.track(table.modality, 1)
+        if track.id in contacts:
+            problems.append(_same_name(table, track))
+            continue
         try:
-            path = bundle_path(folder, table.path)
-            contacts.append(
-                ContactTrack.open(
-                    table.name,
-                    path,
-                    reference,
-                    biosample=table.resolved_biosample(),
-                    assay=table.assay,
-                    predicted=table.predicted,
-                )
+            contacts[track.id] = ContactTrack.open(
+                track,
+                bundle_path(folder, table.path),
+                reference,
+                balancing=table.balancing,
+                predicted=table.predicted,
             )
         except BundleError as error:
             problems.append(Problem(table.path, error.message))
-    return tuple(contacts)
+    return contacts
+
+
+def _marks(
+    folder: Path, content: BundleFile, reference: Reference, problems: list[Problem]
+) -> tuple[Marks, ...]:
+    marks = []
+    tables: dict[Kind, tuple[MarksTable, ...]] = {
+        "loops": content.loops,
+        "domains": content.domains,
+    }
+    for kind, of_kind in tables.items():
+        for table in of_kind:
+            try:
+                path = bundle_path(folder, table.path)
+                biosample = table.curie or table.biosample
+                marks.append(Marks.open(kind, table.name, path, reference, biosample))
+            except BundleError as error:
+                problems.append(Problem(table.path, error.message))
+    return tuple(marks)

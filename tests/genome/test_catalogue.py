@@ -31,7 +31,7 @@ def test_the_least_that_works(folder: Path) -> None:
     (folder / "genome.toml").write_text(MINIMAL)
     bundle = Bundle.load(folder)
     assert (bundle.id, bundle.name, bundle.assembly) == ("toy", "Toy", "toy")
-    assert (bundle.simulated, bundle.tracks, bundle.contacts) == (False, {}, ())
+    assert (bundle.simulated, bundle.tracks, bundle.contacts) == (False, {}, {})
     assert bundle.problems == ()
     assert bundle.genes.all == ()
 
@@ -206,18 +206,18 @@ def test_contact_matrices_are_listed_and_checked(folder: Path, realdata: Path) -
     write_toml(folder, genome={"assembly": "hg19"}, contacts=contacts)
     bundle = Bundle.load(folder)
     assert bundle.problems == ()
-    single, multiple = bundle.contacts
-    assert (single.name, single.resolutions, single.assay) == (
-        "Rao 2014",
+    single, multiple = bundle.contacts.values()
+    assert (single.track.id, single.resolutions, single.track.assay) == (
+        "observed/contact_maps/Rao 2014/.",
         (25_000,),
         "in situ Hi-C",
     )
-    assert single.biosample is not None
-    assert single.biosample.name == "GM12878"
+    assert single.track.biosample == Biosample("GM12878")
+    assert single.balancing == "weight"
     assert multiple.resolutions == (25_000, 50_000, 100_000)
     write_toml(folder, genome={"assembly": "hg38"}, contacts=contacts)
     bundle = Bundle.load(folder)
-    assert bundle.contacts == ()
+    assert bundle.contacts == {}
     assert "its chr20 has 63,025,520 bp, that of hg38 64,444,167 bp" in bundle.problems[0].message
 
 
@@ -271,5 +271,8 @@ def test_a_biosample_may_be_given_by_its_curie_and_the_name_of_the_track(folder:
     bundle = Bundle.load(folder)
     assert bundle.problems == ()
     assert list(bundle.tracks) == ["observed/atac/HepG2/.", "observed/dnase/HepG2/."]
-    for measured in (bundle.tracks["observed/atac/HepG2/."].track, bundle.contacts[0]):
+    for measured in (
+        bundle.tracks["observed/atac/HepG2/."].track,
+        bundle.contacts["observed/contact_maps/HepG2/."].track,
+    ):
         assert measured.biosample == Biosample("HepG2", "EFO:0001187")

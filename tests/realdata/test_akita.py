@@ -80,9 +80,9 @@ def test_bundle_holds_the_million_bases_between_n(bundle: Bundle, realdata: Path
 
 def test_view_and_contacts_name_a_track_of_the_card(bundle: Bundle, card: ModelCard) -> None:
     track = next(t for t in card.tracks if t.id == PREDICTED)
-    (measured,) = bundle.contacts
+    (measured,) = bundle.contacts.values()
     assert measured.predicted == PREDICTED
-    assert measured.biosample == track.biosample
+    assert measured.track.biosample == track.biosample
     assert measured.resolutions == (COARSE,)
     (view,) = bundle.views
     asked = parse_qs(view.link)
