@@ -44,8 +44,8 @@ class SequenceModel(ABC):
             ``card.output_width // track.resolution``:
 
             - ``CONTACT_MAPS``: (batch, n, n), symmetric; entry ``[i, j]`` is the contact of bins
-              ``i`` and ``j``. NaN for pairs that the network does not predict, such as those near
-              the diagonal.
+              ``i`` and ``j``, in one of the units ``card.LOG_RATIOS`` or not logarithmic. NaN for
+              pairs that the network does not predict, such as those near the diagonal.
             - ``SPLICE_JUNCTIONS``: (batch, k, 3) with any ``k``, one intron a row: its start and
               its end in bp from the start of the output, 0-based half-open, and its value. Rows
               that a window has to spare are NaN. The track's resolution is 1.

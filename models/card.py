@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -31,6 +32,11 @@ MODALITIES = (
     "ELEMENTS",
     "BASE_PROBABILITY",
 )
+
+
+#: Units of contact tracks whose values are logarithms of observed over expected contacts at that
+#: distance, and what turns them into log2. Contacts in any other unit are not logarithmic.
+LOG_RATIOS = {"ln observed/expected": 1 / math.log(2), "log2 observed/expected": 1.0}
 
 
 class WeightsError(Exception):

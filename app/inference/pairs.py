@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 from alphagenome.data.genome import Interval
 from numpy.typing import NDArray
 
+from app.genome.matrices import regrid
 from app.inference.predictions import Floats, Predictions, StoredWindow
 from app.inference.windows import WindowGrid
 from models.card import ModelCard, Track
@@ -72,13 +73,15 @@ def contacts(  # noqa: PLR0917 - the order of Predictions.values
     for stored in predictions.stored(card, bundle, track, windows):
         output = stored.window.output
         (missing if stored.values is None else seen).append((output.start, output.end))
-        block, at = _coarse(stored, track.resolution, origin, coarsen)
-        first = (at - start) // width  # of the block, in bins of the result
-        low, high = max(first, 0), min(first + len(block), n)
-        if low >= high:
+        low = max((output.start - start) // width, 0)
+        high = min(-((start - output.end) // width), n)
+        if stored.values is None or low >= high:
             continue
+        values = _known(stored, track.resolution)
+        taken = regrid(
+            values, output.start, track.resolution, start + low * width, width, high - low
+        )
         into = slice(low, high)
-        taken = block[low - first : high - first, low - first : high - first]
         middle = (np.arange(low, high) + 0.5) * width + start
         centre = (output.start + output.end) / 2
         apart = np.abs((middle[:, None] + middle) / 2 - centre).astype(np.float32)
@@ -88,34 +91,16 @@ def contacts(  # noqa: PLR0917 - the order of Predictions.values
     return Contacts(start, width, result, tuple(sorted(seen)), tuple(sorted(missing)))
 
 
-def _coarse(stored: StoredWindow, resolution: int, origin: int, coarsen: int) -> tuple[Floats, int]:
-    """Returns the contacts of a window in wider bins, and where the first of these starts."""
-    output = stored.window.output
-    width = resolution * coarsen
-    start = origin + (output.start - origin) // width * width
-    if stored.values is None:
-        return np.empty((0, 0), np.float32), start
-    values = stored.values.copy()
+def _known(stored: StoredWindow, resolution: int) -> Floats:
+    """Returns the contacts of a window without those of bins that have no known base."""
+    values = cast(Floats, stored.values)
+    if stored.padded:
+        values = values.copy()
     for low, high in stored.padded:
-        gone = slice((low - output.start) // resolution, (high - output.start) // resolution)
+        at = stored.window.output.start
+        gone = slice((low - at) // resolution, (high - at) // resolution)
         values[gone] = values[:, gone] = np.nan
-    before = (output.start - start) // resolution
-    after = -(before + len(values)) % coarsen
-    padded = np.pad(values, (before, after), constant_values=np.nan)
-    return block_mean(padded, coarsen), start
-
-
-def block_mean(values: Floats, size: int) -> Floats:
-    """Returns the mean over squares of ``size`` by ``size``, of what is no NaN in each."""
-    if size == 1:
-        return values
-    n = len(values) // size
-    squares = values.reshape(n, size, n, size)
-    known = ~np.isnan(squares)
-    total = np.where(known, squares, 0).sum((1, 3), dtype=np.float64)
-    count = known.sum((1, 3))
-    mean: Floats = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
-    return mean
+    return values
 
 
 class Junctions(NamedTuple):

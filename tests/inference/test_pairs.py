@@ -13,7 +13,7 @@ from alphagenome.data.genome import Interval
 from app.genome.catalogue import Bundle
 from app.inference.batch import InProcessJobs
 from app.inference.compute import Engine
-from app.inference.pairs import block_mean, contacts, junctions
+from app.inference.pairs import contacts, junctions
 from app.inference.predictions import Predictions
 from app.inference.store import ResultStore
 from app.settings import Settings
@@ -133,12 +133,6 @@ def test_wider_bins_are_the_mean_of_what_is_known_in_them(
         for j in range(4):
             block = fine[4 * i : 4 * i + 4, 4 * j : 4 * j + 4]
             np.testing.assert_allclose(coarse.values[i, j], np.nanmean(block), rtol=1e-5)
-
-
-def test_block_mean_of_nothing_is_no_value() -> None:
-    values = np.array([[1, 3], [np.nan, np.nan]], np.float32)
-    np.testing.assert_array_equal(block_mean(values, 2), [[2]])
-    np.testing.assert_array_equal(block_mean(values * np.nan, 2), [[np.nan]])
 
 
 def test_nothing_computed_yet(predictions: Predictions, card: ModelCard, bundle: Bundle) -> None:
