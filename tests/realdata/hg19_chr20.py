@@ -1,6 +1,6 @@
 """Builds the genome bundle hg19-chr20 out of the real data folder.
 
-One million bases of hg19 with measured contacts of GM12878 and the genes of the SpliceAI table::
+One million bases of hg19 with contacts and domains of GM12878 and the genes of the SpliceAI table::
 
     python -m tests.realdata.hg19_chr20 OUT_DIR [--realdata DIR]
 
@@ -20,6 +20,7 @@ from tests.realdata.bundles import build_once, command, gene_table, link, toml
 KNOWN = (1_000_000, 2_000_000)
 PIECE = (975_712, 2_024_288)
 CONTACTS = "GM12878_hg19_chr20_25kb.cool"
+DOMAINS = "GM12878_hg19_chr20-22_arrowhead_TADs.bed"
 PREDICTED = "akita-v1/CONTACT_MAPS/GM12878/."
 VIEW = {
     "title": "Contacts predicted and measured on chromosome 20",
@@ -33,34 +34,36 @@ VIEW = {
 }
 
 
-def _paths(realdata: Path) -> tuple[Path, Path, Path]:
-    return (
-        realdata / "sequence" / "hg19_chr20_1000001-2000000.fa.gz",
-        realdata / "contacts" / CONTACTS,
-        gene_table("grch37"),
-    )
+def _sequence(realdata: Path) -> Path:
+    return realdata / "sequence" / "hg19_chr20_1000001-2000000.fa.gz"
+
+
+def _copied(realdata: Path) -> dict[str, Path]:
+    """Returns the files that are taken as they are, by their names in the bundle."""
+    contacts = {name: realdata / "contacts" / name for name in (CONTACTS, DOMAINS)}
+    return contacts | {"genes.tsv": gene_table("grch37")}
 
 
 def known_bases(realdata: Path) -> str:
     """Returns the sequence of ``KNOWN``."""
-    with gzip.open(_paths(realdata)[0], "rt") as file:
+    with gzip.open(_sequence(realdata), "rt") as file:
         return file.read().partition("\n")[2].replace("\n", "")
 
 
 def build(folder: Path, realdata: Path) -> None:
     """Builds the bundle, unless a complete one made of the same things is there already."""
-    build_once(folder, (Path(__file__), *_paths(realdata)), lambda made: _write(made, realdata))
+    sources = (Path(__file__), _sequence(realdata), *_copied(realdata).values())
+    build_once(folder, sources, lambda made: _write(made, realdata))
 
 
 def _write(folder: Path, realdata: Path) -> None:
     folder.mkdir(parents=True)
-    _, contacts, genes = _paths(realdata)
+    for name, source in _copied(realdata).items():
+        shutil.copyfile(source, folder / name)
     flanks = "N" * (KNOWN[0] - PIECE[0]), "N" * (PIECE[1] - KNOWN[1])
     bases = known_bases(realdata).join(flanks)
     lines = "\n".join(bases[i : i + 60] for i in range(0, len(bases), 60))
     (folder / "reference.fa").write_text(f">chr20:{PIECE[0] + 1}-{PIECE[1]}\n{lines}\n")
-    shutil.copyfile(contacts, folder / CONTACTS)
-    shutil.copyfile(genes, folder / "genes.tsv")
     genome = {
         "id": "hg19-chr20",
         "name": "Human hg19, 1 Mb of chr20",
@@ -74,15 +77,16 @@ def _write(folder: Path, realdata: Path) -> None:
         "curie": "EFO:0002784",
         "synonyms": ["lymphoblastoid cell line"],
         "assay": "in situ Hi-C",
-        "unit": "balanced contacts",
         "predicted": PREDICTED,
     }
+    domains = {"path": DOMAINS, "name": "Arrowhead domains", "curie": "EFO:0002784"}
     parts = [
         toml("[genome]", genome),
         toml("[reference]", {"path": "reference.fa"}),
         toml("[genes]", {"path": "genes.tsv", "format": "spliceai"}),
         toml("[[views]]", VIEW),
         toml("[[contacts]]", measured),
+        toml("[[domains]]", domains),
     ]
     (folder / "genome.toml").write_text("\n".join(parts), encoding="utf-8")
 

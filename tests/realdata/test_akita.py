@@ -16,7 +16,7 @@ from app.inference.windows import Window, WindowGrid
 from app.settings import Settings
 from models.card import ModelCard
 from models.registry import cards
-from tests.realdata.hg19_chr20 import CONTACTS, KNOWN, PIECE, PREDICTED, VIEW, known_bases
+from tests.realdata.hg19_chr20 import KNOWN, PIECE, PREDICTED, VIEW, known_bases
 
 LOCUS = "chr20:1,041,249-1,958,752"
 #: Bin width of the Hi-C.
@@ -84,6 +84,15 @@ def test_view_and_contacts_name_a_track_of_the_card(bundle: Bundle, card: ModelC
     assert measured.predicted == PREDICTED
     assert measured.track.biosample == track.biosample
     assert measured.resolutions == (COARSE,)
+    (domains,) = bundle.marks
+    assert domains.biosample == "EFO:0002784"
+    # The four of the BED file that lie in the known bases.
+    assert [(d.start1, d.end2) for d in domains.within("chr20", *KNOWN)] == [
+        (1_285_000, 1_385_000),
+        (1_285_000, 1_445_000),
+        (1_490_000, 1_740_000),
+        (1_765_000, 1_935_000),
+    ]
     (view,) = bundle.views
     asked = parse_qs(view.link)
     assert view.title == VIEW["title"]
@@ -156,10 +165,15 @@ def coarse_map(values: np.ndarray, start: int) -> tuple[np.ndarray, slice]:
 
 
 def test_predicted_contacts_agree_with_measured_ones_as_known(
-    predicted: dict[str, np.ndarray], window: Window, hg19_chr20: Path
+    predicted: dict[str, np.ndarray], window: Window, bundle: Bundle
 ) -> None:
     """r over pairs of different 25-kb bins, and that of a map turned around as a control."""
-    measured = log_observed_over_expected(hg19_chr20 / CONTACTS)
+    (track,) = bundle.contacts.values()
+    measured = log_observed_over_expected(track.path)
+    read = track.matrix("chr20", 0, len(measured) * COARSE, COARSE)
+    with np.errstate(divide="ignore"):
+        ours = np.log(read.values / read.expected)
+    np.testing.assert_allclose(ours, measured, atol=1e-3)
     for name, values in predicted.items():
         ours, bins = coarse_map(values, window.output.start)
         theirs = measured[bins, bins]
