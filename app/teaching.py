@@ -29,3 +29,28 @@ def build_command(out: Path | None) -> None:
     folder = out or settings().cache_dir / "bundles" / ID
     build(folder)
     click.echo(folder)
+
+
+@teaching.command("train", epilog="\b\nExample:\n  locuscope teaching train --device cuda")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Samples, checkpoint, curves and weights [below the cache folder].",
+)
+@click.option("--device", default="", help="torch device [the first GPU, or cpu]")
+def train_command(folder: Path | None, device: str) -> None:
+    """Train the teaching model on simulated chromosomes, and print the weights file.
+
+    Goes on where an interrupted training stopped. Losses stand in curves.tsv.
+    """
+    import torch
+
+    from app.settings import settings
+    from models.teaching_training import Plan, train, write_weights
+
+    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    plan = Plan(folder or settings().cache_dir / "teaching-training", torch.device(chosen))
+    network = train(plan, lambda text: click.echo(text, err=True))
+    path = plan.folder / "teaching.safetensors"
+    write_weights(network, path)
+    click.echo(path)

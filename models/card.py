@@ -13,7 +13,7 @@ import pandas as pd
 
 Strand = Literal["+", "-", "."]
 Summary = Literal["mean", "max"]
-Validation = Literal["official outputs", "upstream code", "architecture only"]
+Validation = Literal["official outputs", "upstream code", "known truth", "architecture only"]
 Precision = Literal["bf16", "fp32"]
 
 #: Output types of the AlphaGenome SDK, and ours for models that predict something else.

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from models.base import SequenceModel
 
 CARDS = Path(__file__).parent / "cards"
+#: Weights that come with Locuscope.
+WEIGHTS = Path(__file__).parent / "weights"
 
 #: Columns that every ``tracks.tsv`` has; a family may read further ones of its own.
 TRACK_COLUMNS = (
@@ -192,8 +194,8 @@ def _sha256(path: Path, size: int, mtime_ns: int) -> str:
 def _roots(card: ModelCard, weights_dirs: Sequence[Path]) -> list[Path]:
     """Returns the folders below which the card's files may lie, in order of search."""
     if not card.package:
-        ours = card.directory.parent == CARDS  # no weights lie there
-        return [*weights_dirs] if ours else [card.directory, *weights_dirs]
+        beside = WEIGHTS if card.directory.parent == CARDS else card.directory
+        return [beside, *weights_dirs]
     spec = importlib.util.find_spec(card.package) if card.package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         source = next((f" Source: {w.source}." for w in card.weights if w.source), "")

@@ -1,0 +1,490 @@
+"""The network of the teaching genome: compact, after the plan of AlphaGenome.
+
+A convolutional encoder brings 131,072 bases to 1,024 tokens of 128 bp, transformer layers with
+rotary positions let them see each other, a table of pairs of 2,048-bp bins tells them who is in
+touch with whom and becomes the contact maps, and a decoder with skips from the encoder goes back to
+single bases (Avsec et al. 2026, AlphaGenome, doi:10.1038/s41586-025-10014-0; rotary positions: Su
+et al. 2021, arXiv:2104.09864). All activations are (batch, channels, 1, length), channels last in
+memory, which is what convolutions on a CPU are fastest with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.base import SequenceModel
+from models.card import Track
+from models.teaching.cells import Cell, cells
+from models.teaching.contacts import BIN
+from models.teaching.motifs import jaspar, score_at_rate
+from models.teaching.samples import AMOUNTS, FRACTIONS, WINDOW, base_tracks, bin_tracks
+from models.teaching.tracks import track_id
+
+TOKEN = 128
+#: Channels at 1, 4, 16 and 128 bp, and of pairs.
+STEM, FINE, MIDDLE, WIDTH, PAIR = 64, 96, 160, 192, 48
+DECODED = 64
+LAYERS, HEADS = 4, 6
+#: Transformer layers before the table of pairs is made.
+PAIR_AFTER = 2
+#: Channels in which a splice donor meets an acceptor, for each cell type.
+JUNCTION = 16
+#: Splice sites that are paired on each strand, the most likely ones, if at least this likely.
+MOST_SITES, LEAST_SITE = 128, 0.02
+#: Introns shorter than this, or with fewer reads in every cell, are left out.
+SHORTEST_INTRON, LEAST_READS = 50, 0.02
+#: Places of random bases at which a motif filter of the untrained network fires once.
+ONE_IN = 500
+#: What accessibility is in closed chromatin, which every base has.
+CLOSED = 0.02
+#: Largest logarithm of the square root of an amount.
+LARGEST_LOGIT = 4.0
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Turns (batch, length, channels) into (batch, channels, 1, length) without moving data."""
+    return x.permute(0, 2, 1)[:, :, None]
+
+
+def lengthwise(x: Tensor) -> Tensor:
+    """Turns (batch, channels, 1, length) into (batch, length, channels) without moving data."""
+    return x[:, :, 0].permute(0, 2, 1)
+
+
+class Conv(nn.Conv2d):
+    """Convolution along the sequence; an odd width keeps the length."""
+
+    def __init__(self, inputs: int, outputs: int, width: int, stride: int = 1) -> None:
+        super().__init__(
+            inputs,
+            outputs,
+            (1, width),
+            stride=(1, stride),
+            padding=(0, (width - 1) // 2 if stride == 1 else (width - stride) // 2),
+        )
+
+
+class ConvBlock(nn.Module):
+    """Residual: normalise, GELU, convolve."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.convolve = Conv(channels, channels, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keeps the shape (batch, channels, 1, length)."""
+        y = channels_last(self.norm(lengthwise(x)))
+        changed: Tensor = x + self.convolve(functional.gelu(y))
+        return changed
+
+
+class Attention(nn.Module):
+    """Attention of every token to every other, with rotary positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(WIDTH)
+        self.query_key_value = nn.Linear(WIDTH, 3 * WIDTH)
+        self.out = nn.Linear(WIDTH, WIDTH)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+        """Keeps the shape (batch, tokens, channels)."""
+        batch, length, _ = x.shape
+        parts = self.query_key_value(self.norm(x)).reshape(batch, length, 3, HEADS, -1)
+        q, k, v = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        q, k = rotate(q, turns), rotate(k, turns)
+        y = functional.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v)
+        changed: Tensor = x + self.out(y.transpose(1, 2).reshape(batch, length, WIDTH))
+        return changed
+
+
+class FeedForward(nn.Module):
+    """Two layers on each token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(WIDTH)
+        self.inner = nn.Linear(WIDTH, 4 * WIDTH)
+        self.out = nn.Linear(4 * WIDTH, WIDTH)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keeps the shape (batch, tokens, channels)."""
+        changed: Tensor = x + self.out(functional.gelu(self.inner(self.norm(x))))
+        return changed
+
+
+def rotations(length: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Returns cosines and sines by which ``rotate`` turns pairs of channels.
+
+    Half of the angles a token are spread evenly on a logarithmic scale from 1 to 1 / length.
+    """
+    speeds = torch.logspace(0, -np.log10(length), size // 2, device=device)
+    angles = torch.arange(length, device=device)[:, None] * speeds
+    return angles.cos(), angles.sin()
+
+
+def rotate(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+    """Turns channel ``i`` and ``i + size / 2`` of each token by an angle that grows with place."""
+    cosine, sine = turns
+    a, b = x.float().chunk(2, dim=-1)
+    return torch.cat([a * cosine - b * sine, a * sine + b * cosine], dim=-1)
+
+
+class PairBlock(nn.Module):
+    """Residual dilated convolution over pairs of bins (as in Akita, Fudenberg et al. 2020)."""
+
+    def __init__(self, dilation: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(PAIR)
+        self.first = nn.Conv2d(PAIR, PAIR, 3, padding=dilation, dilation=dilation)
+        self.second = nn.Conv2d(PAIR, PAIR, 1)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keeps the shape (batch, channels, bins, bins)."""
+        y = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        changed: Tensor = x + self.second(functional.gelu(self.first(y)))
+        return changed
+
+
+class Pairs(nn.Module):
+    """What each bin of 2,048 bp has to do with each other one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(WIDTH)
+        self.row = nn.Linear(WIDTH, PAIR)
+        self.column = nn.Linear(WIDTH, PAIR)
+        self.product = nn.Linear(WIDTH, 2 * PAIR)
+        self.apart = nn.Embedding(129, PAIR)
+        self.blocks = nn.ModuleList(PairBlock(d) for d in (1, 2, 4, 8, 1, 2, 4, 8))
+        self.bias = nn.Linear(PAIR, HEADS)
+        self.value = nn.Linear(WIDTH, WIDTH)
+        self.out = nn.Linear(WIDTH, WIDTH)
+        nn.init.zeros_(self.out.weight)
+        self.maps = nn.Linear(PAIR, len(cells()))
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Reads pairs out of tokens, shape (batch, tokens, channels).
+
+        Returns:
+            The tokens, each told what its bin is in touch with; and the logarithm of contacts over
+            what is usual at that distance, (batch, cells, bins, bins).
+        """
+        ratio = BIN // TOKEN
+        x = self.norm(tokens).unflatten(1, (-1, ratio)).mean(2)
+        a, b = self.product(x).chunk(2, dim=-1)
+        places = torch.arange(x.shape[1], device=x.device)
+        apart = self.apart((places[None] - places[:, None]).clamp(-64, 64) + 64)
+        pairs = self.row(x)[:, :, None] + self.column(x)[:, None] + apart
+        pairs = (pairs + a[:, :, None] * b[:, None]).permute(0, 3, 1, 2)
+        for block in self.blocks:
+            pairs = block(pairs)
+        pairs = pairs.permute(0, 2, 3, 1)
+        weights = self.bias(pairs).permute(0, 3, 1, 2).sigmoid()
+        value = self.value(x).unflatten(2, (HEADS, -1)).transpose(1, 2)
+        told = self.out((weights @ value).transpose(1, 2).flatten(2))
+        tokens = tokens + told.repeat_interleave(ratio, 1)
+        maps = self.maps(pairs).permute(0, 3, 1, 2)
+        return tokens, (maps + maps.transpose(2, 3)) / 2
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the encoder hands over: tokens (batch, tokens, channels), and what the decoder skips to.
+
+    Attributes:
+        tokens: At 128 bp.
+        middle: At 16 bp; (batch, channels, 1, length).
+        fine: At 4 bp.
+        stem: At 1 bp.
+    """
+
+    tokens: Tensor
+    middle: Tensor
+    fine: Tensor
+    stem: Tensor
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Everything that the network says, before units.
+
+    Attributes:
+        bases: Of ``base_tracks()`` the logits of those between 0 and 1, and of amounts the
+            logarithm of their square root; (batch, length, tracks).
+        bins: The same of ``bin_tracks()``; (batch, tokens, tracks).
+        maps: Logarithm of contacts over what is usual; (batch, cells, bins, bins).
+        decoded: Channels at 1 bp, from which junctions are read; (batch, length, channels).
+        tokens: Channels at 128 bp; (batch, tokens, channels).
+    """
+
+    bases: Tensor
+    bins: Tensor
+    maps: Tensor
+    decoded: Tensor
+    tokens: Tensor
+
+
+class Network(nn.Module):
+    """Encoder, transformer, pairs and decoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = Conv(4, STEM, 21)
+        self.down_fine = Conv(STEM, FINE, 8, stride=4)
+        self.fine = nn.Sequential(ConvBlock(FINE), ConvBlock(FINE))
+        self.down_middle = Conv(FINE, MIDDLE, 8, stride=4)
+        self.middle = nn.Sequential(ConvBlock(MIDDLE), ConvBlock(MIDDLE), ConvBlock(MIDDLE))
+        self.down_token = Conv(MIDDLE, WIDTH, 8, stride=8)
+        self.attention = nn.ModuleList(Attention() for _ in range(LAYERS))
+        self.feed_forward = nn.ModuleList(FeedForward() for _ in range(LAYERS))
+        self.pairs = Pairs()
+        self.token_norm = nn.LayerNorm(WIDTH)
+        self.up_middle = nn.Linear(WIDTH, MIDDLE)
+        self.middle_again = nn.Sequential(ConvBlock(MIDDLE), ConvBlock(MIDDLE))
+        self.up_fine = nn.Linear(MIDDLE, FINE)
+        self.fine_again = nn.Sequential(ConvBlock(FINE), ConvBlock(FINE))
+        self.up_base = nn.Linear(FINE, 4 * DECODED)
+        self.skip_base = nn.Linear(STEM, DECODED)
+        self.base_again = ConvBlock(DECODED)
+        self.base_head = nn.Linear(DECODED, len(base_tracks()))
+        self.base_level = nn.Linear(WIDTH, len(base_tracks()))
+        self.bin_head = nn.Linear(WIDTH, len(bin_tracks()))
+        self.junctions = Junctions()
+        #: Mean logarithm of contacts at each distance in bins.
+        self.usual_contacts = nn.Buffer(torch.zeros(WINDOW // BIN))
+
+    def start_at(self, base_means: Tensor, bin_means: Tensor, usual_contacts: Tensor) -> None:
+        """Lets an untrained network begin with the mean of each track and with known motifs.
+
+        The first filters are JASPAR's matrices, both strands, firing at random bases once in
+        ``ONE_IN``; that these factors bind DNA is known of real genomes too. What they do, and with
+        whom, is learned, and so are the filters of all other signals.
+        """
+        with torch.no_grad():
+            for i, motif in enumerate(jaspar().values()):
+                first = (self.stem.weight.shape[3] - motif.width) // 2
+                bits = torch.from_numpy(motif.bits.copy())
+                for row, matrix in ((2 * i, bits), (2 * i + 1, bits.flip(0, 1))):
+                    self.stem.weight[row] = 0
+                    self.stem.weight[row, :, 0, first : first + motif.width] = matrix.T
+                    self.stem.bias[row] = -score_at_rate(motif, 1 / ONE_IN)
+            fraction = torch.tensor([t.modality in FRACTIONS for t in base_tracks()])
+            self.base_head.bias.copy_(
+                torch.where(fraction, torch.logit(base_means, 1e-7), base_means.log())
+            )
+            self.base_head.weight.mul_(0.1)
+            self.base_level.weight.mul_(0.1)
+            self.base_level.bias.zero_()
+            self.bin_head.bias.copy_(bin_means.log())
+            self.usual_contacts.copy_(usual_contacts)
+
+    def encode(self, one_hot: Tensor) -> Encoded:
+        """Reads (batch, length, 4), the length a multiple of 2,048."""
+        stem = functional.relu(self.stem(channels_last(one_hot)))
+        fine = self.fine(self.down_fine(stem))
+        middle = self.middle(self.down_middle(fine))
+        return Encoded(lengthwise(self.down_token(middle)), middle, fine, stem)
+
+    def trunk(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Lets tokens (batch, tokens, channels) see each other; also returns contacts."""
+        turns = rotations(tokens.shape[1], WIDTH // HEADS, tokens.device)
+        maps = tokens.new_zeros(0)
+        for number, (attend, feed) in enumerate(
+            zip(self.attention, self.feed_forward, strict=True)
+        ):
+            if number == PAIR_AFTER:
+                tokens, maps = self.pairs(tokens)
+            tokens = feed(attend(tokens, turns))
+        return self.token_norm(tokens), maps
+
+    def decode(self, tokens: Tensor, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """Goes back to single bases.
+
+        Args:
+            tokens: What ``trunk`` returned, all of them or some in a row.
+            encoded: What ``encode`` returned for the same stretch.
+
+        Returns:
+            Logits of ``base_tracks()`` and the channels that they were read from; (batch, length,
+            tracks or channels).
+        """
+        up = channels_last(self.up_middle(tokens)).repeat_interleave(8, 3)
+        middle = self.middle_again(encoded.middle + up)
+        up = channels_last(self.up_fine(lengthwise(middle))).repeat_interleave(4, 3)
+        fine = self.fine_again(encoded.fine + up)
+        up = self.up_base(lengthwise(fine)).unflatten(2, (4, DECODED)).flatten(1, 2)
+        skip = self.skip_base(lengthwise(encoded.stem))
+        decoded = lengthwise(self.base_again(channels_last(skip + up)))
+        level = self.base_level(tokens)[:, :, None]
+        logits = (self.base_head(decoded).unflatten(1, (-1, TOKEN)) + level).flatten(1, 2)
+        return logits, decoded
+
+    def forward(self, one_hot: Tensor) -> Outputs:
+        """Reads (batch, length, 4), the length a multiple of 2,048."""
+        encoded = self.encode(one_hot)
+        tokens, maps = self.trunk(encoded.tokens)
+        bases, decoded = self.decode(tokens, encoded)
+        return Outputs(bases, self.bin_head(tokens), maps, decoded, tokens)
+
+
+class Junctions(nn.Module):
+    """How many reads join a donor and an acceptor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        size = len(cells()) * JUNCTION
+        self.donor = nn.Sequential(nn.Linear(DECODED + WIDTH, 192), nn.GELU(), nn.Linear(192, size))
+        self.acceptor = nn.Sequential(
+            nn.Linear(DECODED + WIDTH, 192), nn.GELU(), nn.Linear(192, size)
+        )
+        self.distance = nn.Linear(8, len(cells()))
+
+    def forward(self, decoded: Tensor, tokens: Tensor, donors: Tensor, acceptors: Tensor) -> Tensor:
+        """Returns logits, the logarithm of the square root of reads, of each pair.
+
+        Args:
+            decoded: ``Outputs.decoded`` of one window; (length, channels).
+            tokens: ``Outputs.tokens`` of it; (tokens, channels).
+            donors: Last bases of exons; (donors,).
+            acceptors: First bases of exons; (acceptors,).
+
+        Returns:
+            Shape (cells, donors, acceptors).
+        """
+        at_donor = torch.cat([decoded[donors], tokens[donors // TOKEN]], dim=1)
+        at_acceptor = torch.cat([decoded[acceptors], tokens[acceptors // TOKEN]], dim=1)
+        d = self.donor(at_donor).unflatten(1, (len(cells()), JUNCTION))
+        a = self.acceptor(at_acceptor).unflatten(1, (len(cells()), JUNCTION))
+        length = (acceptors[None] - donors[:, None]).abs().clamp(min=1).float()
+        waves = torch.stack(
+            [f(length.log() * s) for s in (0.25, 0.5, 1.0, 2.0) for f in (torch.sin, torch.cos)],
+            dim=-1,
+        )
+        near = self.distance(waves.to(decoded.dtype)).permute(2, 0, 1)
+        pairs: Tensor = torch.einsum("dck,ack->cda", d, a) / JUNCTION**0.5 + near
+        return pairs
+
+
+class TeachingNet(SequenceModel):
+    """The trained network."""
+
+    def load(self, device: torch.device) -> None:
+        """Builds the network from the weights, which are stored in half precision."""
+        (path,) = self.files.values()
+        self.network = Network()
+        self.network.load_state_dict({k: x.float() for k, x in load_file(path).items()})
+        self.network.to(device).eval()
+
+    def predict(self, one_hot: Tensor, tracks: Sequence[Track]) -> dict[str, Tensor]:
+        """Predicts tracks; see ``SequenceModel.predict``."""
+        wanted = {track.modality for track in tracks}
+        encoded = self.network.encode(one_hot)
+        tokens, maps = self.network.trunk(encoded.tokens)
+        found: dict[str, Tensor] = {}
+        if wanted & {*FRACTIONS, *AMOUNTS, "SPLICE_JUNCTIONS"}:
+            bases, decoded = self.network.decode(tokens, encoded)
+            found |= self._cropped(in_units(bases, base_tracks()), base_tracks())
+            if "SPLICE_JUNCTIONS" in wanted:
+                found |= self._junctions(bases, decoded, tokens)
+        if wanted & {track.modality for track in bin_tracks()}:
+            bins = in_units(self.network.bin_head(tokens), bin_tracks())
+            found |= self._cropped(bins, bin_tracks())
+        if "CONTACT_MAPS" in wanted:
+            found |= self._contacts(maps)
+        return {track.id: found[track.id] for track in tracks}
+
+    def _cropped(self, values: Tensor, tracks: Sequence[Track]) -> dict[str, Tensor]:
+        """Returns the central part of each of some tracks; values are (batch, bins, tracks)."""
+        crop = self.card.crop // tracks[0].resolution
+        inner = values[:, crop : values.shape[1] - crop]
+        return {track.id: inner[:, :, i] for i, track in enumerate(tracks)}
+
+    def _contacts(self, maps: Tensor) -> dict[str, Tensor]:
+        crop = self.card.crop // BIN
+        places = torch.arange(maps.shape[2], device=maps.device)
+        usual = self.network.usual_contacts[(places[:, None] - places).abs()]
+        inner = slice(crop, maps.shape[2] - crop)
+        values = (maps.float() + usual).exp()[:, :, inner, inner]
+        return {track_id("CONTACT_MAPS", f"{c.key}-Hi-C", "."): values[:, i] for i, c in _cells()}
+
+    def _junctions(self, bases: Tensor, decoded: Tensor, tokens: Tensor) -> dict[str, Tensor]:
+        """Pairs the likely splice sites of each strand; (batch, introns, start, end and reads)."""
+        found = {}
+        for strand in ("+", "-"):
+            by_window = [
+                self._introns(*parts, strand == "+")
+                for parts in zip(bases, decoded, tokens, strict=True)
+            ]
+            most = max(len(introns) for introns, _ in by_window)
+            for i, cell in _cells():
+                rows = tokens.new_full((len(by_window), most, 3), torch.nan, dtype=torch.float32)
+                for row, (introns, reads) in zip(rows, by_window, strict=True):
+                    row[: len(introns), :2] = introns.float()
+                    row[: len(introns), 2] = reads[i]
+                name = f"{cell.key}-junctions"
+                found[track_id("SPLICE_JUNCTIONS", name, strand)] = rows
+        return found
+
+    def _introns(
+        self, bases: Tensor, decoded: Tensor, tokens: Tensor, forward: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the introns, (introns, 2), and reads, (cells, introns), of a window's strand."""
+        donors, acceptors = splice_sites(bases, forward)
+        logits = self.network.junctions(decoded, tokens, donors, acceptors).float()
+        reads = (2 * logits.clamp(max=LARGEST_LOGIT)).exp()
+        ends = torch.stack(
+            [donors[:, None].expand(-1, len(acceptors)), acceptors.expand(len(donors), -1)], dim=-1
+        )
+        # A donor is the last base of an exon and an acceptor the first, so an intron begins one
+        # base after the left one of the two.
+        introns = (ends if forward else ends.flip(-1)) + torch.tensor([1, 0], device=ends.device)
+        length = introns[..., 1] - introns[..., 0]
+        inside = (introns[..., 0] >= self.card.crop) & (
+            introns[..., 1] <= self.card.input_width - self.card.crop
+        )
+        kept = inside & (length >= SHORTEST_INTRON) & (reads.amax(0) >= LEAST_READS)
+        order = torch.argsort(introns[kept][:, 0], stable=True)
+        return (introns[kept] - self.card.crop)[order], reads[:, kept][:, order]
+
+
+def _cells() -> list[tuple[int, Cell]]:
+    return list(enumerate(cells()))
+
+
+def in_units(logits: Tensor, tracks: Sequence[Track]) -> Tensor:
+    """Turns logits of ``base_tracks()`` or ``bin_tracks()`` into what the tracks' units say."""
+    n = sum(track.modality in FRACTIONS for track in tracks)
+    n_open = sum(track.modality in ("ATAC", "DNASE") for track in tracks)
+    fractions = logits[..., :n].float().sigmoid()
+    fractions[..., :n_open] += CLOSED
+    amounts = (2 * logits[..., n:].float().clamp(max=LARGEST_LOGIT)).exp()
+    return torch.cat([fractions, amounts], dim=-1)
+
+
+def splice_sites(bases: Tensor, forward: bool) -> tuple[Tensor, Tensor]:
+    """Returns the likeliest donors and acceptors of a strand, in genome order.
+
+    Args:
+        bases: Logits of ``base_tracks()`` of one window; (length, tracks).
+        forward: Whether the plus strand is meant.
+    """
+    found = []
+    for kind in ("donor", "acceptor"):
+        wanted = track_id("SPLICE_SITES", kind, "+" if forward else "-")
+        column = [track.id for track in base_tracks()].index(wanted)
+        chance = bases[:, column].float().sigmoid()
+        best = torch.topk(chance, min(MOST_SITES, len(chance)))
+        found.append(best.indices[best.values >= LEAST_SITE].sort().values)
+    return found[0], found[1]

@@ -1,0 +1,82 @@
+"""The shipped teaching model against the oracle, on sequence that it never saw."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from app.inference.compute import one_hot
+from models.registry import cards, open_model
+from models.teaching.cells import cells
+from models.teaching.motifs import decode
+from models.teaching.oracle import oracle
+from models.teaching.stories import teach1
+from models.teaching.tracks import track_id, tracks
+
+CARD = cards([])["teaching"]
+START = 655_360
+#: Least median Pearson r over the tracks of a modality, in one window.
+FLOORS = {"ATAC": 0.93, "DNASE": 0.9, "CHIP_TF": 0.85, "CHIP_HISTONE": 0.75, "SPLICE_SITES": 0.8}
+
+
+@pytest.fixture(scope="module")
+def compared():
+    """Prediction of one window, and the truth in its output."""
+    margin = 131_072
+    codes = teach1("chrT1").codes[START - margin : START + CARD.input_width + margin]
+    truth = oracle(decode(codes), 64)
+    text = decode(codes[margin : margin + CARD.input_width])
+    model = open_model(CARD, [], torch.device("cpu"))
+    with torch.inference_mode():
+        said = model.predict(one_hot(text), CARD.tracks)
+    first = margin + CARD.crop
+    true = {
+        t.id: truth.values[t.id][first // t.resolution :][: CARD.output_width // t.resolution]
+        for t in tracks()
+        if t.id in truth.values
+    }
+    return {key: x[0].numpy() for key, x in said.items()}, true, truth, first
+
+
+def test_card_has_the_tracks_of_the_oracle():
+    assert CARD.tracks == tracks()
+
+
+@pytest.mark.parametrize("modality", FLOORS)
+def test_tracks_follow_the_truth(compared, modality):
+    said, true, _, _ = compared
+    r = [
+        np.corrcoef(said[t.id], true[t.id])[0, 1]
+        for t in tracks()
+        if t.modality == modality and true[t.id].std() > 0
+    ]
+    assert np.median(r) >= FLOORS[modality]
+
+
+def test_contacts_follow_the_truth(compared):
+    said, _, truth, first = compared
+    i, j = np.triu_indices(CARD.output_width // 2048, 1)
+    for row, cell in enumerate(cells()):
+        matrix = said[track_id("CONTACT_MAPS", f"{cell.key}-Hi-C", ".")]
+        np.testing.assert_allclose(matrix, matrix.T, rtol=1e-5)
+        true = np.log(truth.contacts[row, first // 2048 + i, j - i])
+        assert np.corrcoef(np.log(matrix[i, j]), true)[0, 1] > 0.95
+
+
+def test_frequent_introns_of_the_truth_are_predicted_in_place(compared):
+    said, _, truth, first = compared
+    t = truth.junctions
+    found = right = 0
+    for strand in ("+", "-"):
+        for row, cell in enumerate(cells()):
+            rows = said[track_id("SPLICE_JUNCTIONS", f"{cell.key}-junctions", strand)]
+            predicted = {(int(a), int(b)) for a, b, reads in rows if reads > 0.5}
+            strong = (t.reads[row] > 5) & (np.array(t.strands) == strand)
+            strong &= (t.starts >= first) & (t.ends <= first + CARD.output_width)
+            introns = zip(t.starts[strong] - first, t.ends[strong] - first, strict=True)
+            wanted = {(int(a), int(b)) for a, b in introns}
+            found += len(wanted)
+            right += len(wanted & predicted)
+    assert found > 10
+    assert right >= 0.6 * found
