@@ -272,6 +272,8 @@ class Network(nn.Module):
         ``ONE_IN``; that these factors bind DNA is known of real genomes too. What they do, and with
         whom, is learned, and so are the filters of all other signals.
         """
+        bias = self.stem.bias
+        assert bias is not None
         with torch.no_grad():
             for i, motif in enumerate(jaspar().values()):
                 first = (self.stem.weight.shape[3] - motif.width) // 2
@@ -279,7 +281,7 @@ class Network(nn.Module):
                 for row, matrix in ((2 * i, bits), (2 * i + 1, bits.flip(0, 1))):
                     self.stem.weight[row] = 0
                     self.stem.weight[row, :, 0, first : first + motif.width] = matrix.T
-                    self.stem.bias[row] = -score_at_rate(motif, 1 / ONE_IN)
+                    bias[row] = -score_at_rate(motif, 1 / ONE_IN)
             fraction = torch.tensor([t.modality in FRACTIONS for t in base_tracks()])
             self.base_head.bias.copy_(
                 torch.where(fraction, torch.logit(base_means, 1e-7), base_means.log())
