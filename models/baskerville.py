@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
-from models.base import SequenceModel
+from models.base import Substitution, Window
 from models.card import Track, WeightsError
 from models.registry import read_rows
+from models.staged import Skips, StagedModel
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -188,19 +190,24 @@ def position_features(length: int, n_features: int) -> Tensor:
     return torch.from_numpy(np.concatenate([central, np.sign(distance)[:, None] * central], axis=1))
 
 
-def relative_to_absolute(x: Tensor) -> Tensor:
-    """Turns logits by distance into logits by key.
+def relative_to_absolute(x: Tensor, length: int) -> Tensor:
+    """Turns logits by distance into logits by key, without copying them.
 
     Args:
-        x: Shape (..., length, 2 * length - 1); the last axis is key minus query, from
-            ``1 - length`` on.
+        x: Contiguous, shape (..., queries, length - 1 + queries), for queries in a row; the last
+            axis is key minus query, from that of the first key and the last query on.
+        length: Number of keys.
 
     Returns:
-        Shape (..., length, length), with ``out[..., i, j] = x[..., i, j - i + length - 1]``.
+        Shape (..., queries, length), with
+        ``out[..., i, j] = x[..., i, j - i + queries - 1]``.
     """
-    length = x.shape[-2]
-    flat = F.pad(x, (0, 1)).flatten(-2)[..., length - 1 : -1]
-    return flat.reshape(*flat.shape[:-1], length, 2 * length - 1)[..., :length]
+    queries = x.shape[-2]
+    return x.as_strided(
+        (*x.shape[:-1], length),
+        (*x.stride()[:-2], x.stride(-2) - 1, 1),
+        x.storage_offset() + queries - 1,
+    )
 
 
 class Attention(nn.Module):
@@ -232,17 +239,25 @@ class Attention(nn.Module):
         """Maps (..., length, heads * size) to (..., heads, length, size)."""
         return x.reshape(*x.shape[:-1], self.heads, -1).transpose(-3, -2)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps (batch, channels, length) to the same shape."""
+    def forward(self, x: Tensor, span: tuple[int, int] | None = None) -> Tensor:
+        """Maps (batch, channels, length) to the same shape, or to some positions of it.
+
+        Args:
+            x: What is attended to.
+            span: The positions to return, half-open; all where it is not given.
+        """
         x = x.transpose(1, 2)
-        query = self._split(self.query(x))
+        length = x.shape[1]
+        start, end = span or (0, length)
+        query = self._split(self.query(x[:, start:end]))
         query = query * query.shape[-1] ** -0.5
-        by_distance = self._split(self.position(self.features)).transpose(-1, -2)
+        distances = self.features[length - end : 2 * length - 1 - start]
+        by_distance = self._split(self.position(distances)).transpose(-1, -2)
         attended = F.scaled_dot_product_attention(
             query + self.content_bias,
             self._split(self.key(x)),
             self._split(self.value(x)),
-            attn_mask=relative_to_absolute((query + self.position_bias) @ by_distance),
+            attn_mask=relative_to_absolute((query + self.position_bias) @ by_distance, length),
             scale=1.0,
         )
         embedded: Tensor = self.embedding(attended.transpose(1, 2).flatten(2))
@@ -695,10 +710,13 @@ class Network(nn.Module):
         Returns:
             Shape (batch, tracks, bins), in the training scale.
         """
-        x = one_hot.transpose(1, 2)
+        return self.run(one_hot.transpose(1, 2), range(len(self.steps)), {})
+
+    def run(self, x: Tensor, steps: Iterable[int], kept: dict[int, Tensor]) -> Tensor:
+        """Runs some steps, and keeps in ``kept``, by step, what later ones need of them."""
         needed = set(self.skips.values())
-        kept: dict[int, Tensor] = {}
-        for i, step in enumerate(self.steps):
+        for i in steps:
+            step = self.steps[i]
             x = step(x, kept.pop(self.skips[i])) if i in self.skips else step(x)
             if i in needed:
                 kept[i] = x
@@ -838,7 +856,45 @@ def untransform(
     return ((1 + values) ** (1 / power) - 1) / scale
 
 
-class Baskerville(SequenceModel):
+def encoder_steps(network: Network) -> int:
+    """Returns how many steps come before the first attention, or, without one, the decoder."""
+    for i, step in enumerate(network.steps):
+        decodes = i in network.skips or any(isinstance(m, Crop) for m in step.modules())
+        if decodes or any(isinstance(m, Attention) for m in step.modules()):
+            return i
+    return len(network.steps)
+
+
+def decoder_step(network: Network, first: int) -> int:
+    """Returns the step after the last attention, or ``first`` without one."""
+    mixing = [
+        i
+        for i, step in enumerate(network.steps)
+        if any(isinstance(m, Attention) for m in step.modules())
+    ]
+    return max(mixing, default=first - 1) + 1
+
+
+def reach(steps: Iterable[nn.Module], scale: int) -> int:
+    """Returns how many bases beyond its own an output of convolutional steps depends on.
+
+    Args:
+        steps: In order; each may pool, or double the length as the U-net blocks do.
+        scale: Bases in a position of what the first step reads.
+    """
+    bases = 0
+    for step in steps:
+        if isinstance(step, UNetConv | UNetConcat):
+            scale //= 2
+        for module in step.modules():
+            if isinstance(module, nn.Conv1d):
+                bases += int(module.kernel_size[0] // 2 * module.dilation[0]) * scale
+            elif isinstance(module, nn.MaxPool1d):
+                scale *= int(module.kernel_size)
+    return bases
+
+
+class Baskerville(StagedModel):
     """A network of the baskerville family."""
 
     def load(self, device: torch.device) -> None:
@@ -853,6 +909,7 @@ class Baskerville(SequenceModel):
         load_keras(network, self._file(".h5"))
         self.network = network.eval().requires_grad_(False).to(device)
         self._read_scales(device)
+        self._divide()
 
     def _file(self, suffix: str) -> Path:
         """Returns the one weights file with that ending."""
@@ -894,6 +951,60 @@ class Baskerville(SequenceModel):
         }
         self._channel = {track.id: i for i, track in enumerate(self.card.tracks)}
 
+    def _divide(self) -> None:
+        """Finds encoder, trunk and decoder among the steps of the network."""
+        steps = self.network.steps
+        self._encoder = range(encoder_steps(self.network))
+        self._decoder = range(decoder_step(self.network, len(self._encoder)), len(steps))
+        self._trunk = range(len(self._encoder), self._decoder.start)
+        pools = [m for i in self._encoder for m in steps[i].modules() if hasattr(m, "kernel_size")]
+        self.stride = math.prod(int(m.kernel_size) for m in pools if isinstance(m, nn.MaxPool1d))
+        self.encoder_reach = reach((steps[i] for i in self._encoder), 1)
+        decoded = reach((steps[i] for i in self._decoder), self.stride)
+        self.decoder_reach = math.ceil(decoded / self.stride)
+        skips = self.network.skips
+        #: Where a skip starts or ends in the trunk a change is nowhere local.
+        self._staged = all(i in self._decoder and j in self._encoder for i, j in skips.items())
+        self._kept = sorted(set(skips.values()))
+
+    def encode(self, one_hot: Tensor) -> tuple[Tensor, Skips]:
+        """Runs the convolutions before the first attention; see ``StagedModel.encode``."""
+        kept: dict[int, Tensor] = {}
+        tokens = self.network.run(one_hot.transpose(1, 2), self._encoder, kept)
+        return tokens, tuple(kept[i] for i in self._kept)
+
+    def trunk(self, tokens: Tensor, span: tuple[int, int]) -> Tensor:
+        """Runs all that comes up to the last attention; see ``StagedModel.trunk``."""
+        for i in self._trunk[:-1]:
+            tokens = self.network.steps[i](tokens)
+        start, end = span
+        if not self._trunk:
+            return tokens[..., start:end]
+        ((norm, attention),) = (step.body for step in self.network.steps[self._trunk[-1]])
+        attended: Tensor = attention(norm(tokens), span)
+        return tokens[..., start:end] + attended
+
+    def decode(self, tokens: Tensor, skips: Skips, tracks: Sequence[Track]) -> dict[str, Tensor]:
+        """Runs the rest, without cropping; see ``StagedModel.decode``."""
+        kept = dict(zip(self._kept, skips, strict=True))
+        uncropped = [
+            i
+            for i in self._decoder
+            if not any(isinstance(m, Crop) for m in self.network.steps[i].modules())
+        ]
+        return self._coverage(self.network.run(tokens, uncropped, kept).float(), tracks)
+
+    def predict_substitutions(
+        self,
+        one_hot: Tensor,
+        substitutions: Sequence[Substitution],
+        tracks: Sequence[Track],
+        windows: Sequence[Window],
+    ) -> dict[str, Tensor]:
+        """Predicts changed sequences in stages, where the network has them."""
+        way = super() if self._staged else super(StagedModel, self)
+        return way.predict_substitutions(one_hot, substitutions, tracks, windows)
+
     def predict_training_scale(self, one_hot: Tensor) -> Tensor:
         """Predicts all tracks as the network was trained to, before ``untransform``.
 
@@ -922,6 +1033,10 @@ class Baskerville(SequenceModel):
 
     def predict(self, one_hot: Tensor, tracks: Sequence[Track]) -> dict[str, Tensor]:
         """Predicts coverage; see ``SequenceModel.predict``."""
+        return self._coverage(self.predict_training_scale(one_hot), tracks)
+
+    def _coverage(self, values: Tensor, tracks: Sequence[Track]) -> dict[str, Tensor]:
+        """Takes tracks out of the training scale of all, shape (batch, tracks, bins)."""
         channels = [self._channel[track.id] for track in tracks]
-        coverage = self.coverage(self.predict_training_scale(one_hot)[:, channels], channels)
+        coverage = self.coverage(values[:, channels], channels)
         return {track.id: coverage[:, i] for i, track in enumerate(tracks)}

@@ -1,0 +1,161 @@
+"""Networks of three stages, of which a changed base touches the outer two only locally.
+
+An encoder of convolutions and pools turns ``stride`` bases into a token, a trunk mixes tokens from
+everywhere, and a decoder of convolutions turns tokens, and what the encoder kept at finer
+resolutions (*skips*), into tracks. When one base changes, few tokens differ from those of the
+unchanged sequence. So the encoder is run on a piece around the change, the trunk on all tokens, and
+the decoder where the read-out lies. The numbers are those of full passes, up to the rounding of
+fp32: no piece is used nearer to its cut ends than the stage reaches.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from models.base import SequenceModel, Substitution, Window, changed
+from models.card import Track
+
+Skips = tuple[Tensor, ...]
+Span = tuple[int, int]
+
+
+class _Reference(NamedTuple):
+    """What is kept of the unchanged sequence between calls."""
+
+    one_hot: Tensor
+    tokens: Tensor
+    skips: Skips
+
+
+class StagedModel(SequenceModel):
+    """A network of encoder, trunk and decoder.
+
+    Attributes:
+        stride: Bases in a token.
+        encoder_reach: Bases beyond its own on either side that a token, or a position of a skip,
+            depends on.
+        decoder_reach: Tokens on either side beyond its own that an output depends on, directly or
+            through skips.
+    """
+
+    stride: int
+    encoder_reach: int
+    decoder_reach: int
+    _reference: _Reference | None = None
+
+    @abstractmethod
+    def encode(self, one_hot: Tensor) -> tuple[Tensor, Skips]:
+        """Encodes whole tokens of sequence: (batch, length, 4) to (batch, channels, tokens).
+
+        Each skip has shape (batch, its channels, a multiple of tokens). Ends are padded as those
+        of a full window are.
+        """
+
+    @abstractmethod
+    def trunk(self, tokens: Tensor, span: Span) -> Tensor:
+        """Mixes all tokens of a window, and returns those of a span (half-open)."""
+
+    @abstractmethod
+    def decode(self, tokens: Tensor, skips: Skips, tracks: Sequence[Track]) -> dict[str, Tensor]:
+        """Turns some tokens in a row into tracks, ``stride / resolution`` bins a token.
+
+        Returns:
+            By track id, float32 of shape (batch, bins), without ``card.crop`` cut off.
+        """
+
+    def predict_substitutions(
+        self,
+        one_hot: Tensor,
+        substitutions: Sequence[Substitution],
+        tracks: Sequence[Track],
+        windows: Sequence[Window],
+    ) -> dict[str, Tensor]:
+        """Predicts windows of changed sequences; see ``SequenceModel.predict_substitutions``."""
+        whole = self._encoded(one_hot)
+        count = whole.tokens.shape[-1]
+        tokens = whole.tokens.repeat(1 + len(substitutions), 1, 1)
+        skips = tuple(skip[:0, :, :0] for skip in whole.skips)
+        low = 0
+        if substitutions:
+            low, skips = self._splice(whole, tokens, substitutions)
+        spans = [self._token_span(window, count) for window in windows]
+        needed = (min(left for left, _ in spans), max(right for _, right in spans))
+        after = self.trunk(tokens, needed)
+        found: dict[str, list[Tensor]] = {track.id: [] for track in tracks}
+        for window, (left, right) in zip(windows, spans, strict=True):
+            near = tuple(
+                _patched(skip, part, low, (left, right), count)
+                for skip, part in zip(whole.skips, skips, strict=True)
+            )
+            decoded = self.decode(after[..., left - needed[0] : right - needed[0]], near, tracks)
+            for track in tracks:
+                first = (self.card.crop + window[0]) // track.resolution
+                last = math.ceil((self.card.crop + window[1]) / track.resolution)
+                origin = left * self.stride // track.resolution
+                found[track.id].append(decoded[track.id][:, first - origin : last - origin])
+        return {name: torch.cat(parts, dim=1) for name, parts in found.items()}
+
+    def _encoded(self, one_hot: Tensor) -> _Reference:
+        """Encodes the unchanged sequence, once as long as it stays the same."""
+        known = self._reference
+        if known is None or not torch.equal(known.one_hot, one_hot):
+            known = self._reference = _Reference(one_hot, *self.encode(one_hot))
+        return known
+
+    def _splice(
+        self, whole: _Reference, tokens: Tensor, substitutions: Sequence[Substitution]
+    ) -> tuple[int, Skips]:
+        """Writes the tokens that differ into the rows of ``tokens`` after the first.
+
+        Returns:
+            The first of these tokens, and the skips over them, one row a changed sequence.
+        """
+        count, stride, reach = tokens.shape[-1], self.stride, self.encoder_reach
+        positions = [s.position for s in substitutions]
+        low = max((min(positions) - reach) // stride, 0)
+        high = min((max(positions) + reach) // stride + 1, count)
+        margin = math.ceil(reach / stride)
+        left, right = max(low - margin, 0), min(high + margin, count)
+        piece = whole.one_hot[:, left * stride : right * stride]
+        encoded, skips = self.encode(changed(piece, substitutions, left * stride))
+        tokens[1:, :, low:high] = encoded[..., low - left : high - left]
+
+        def inner(skip: Tensor) -> Tensor:
+            finer = skip.shape[-1] // (right - left)
+            return skip[..., (low - left) * finer : (high - left) * finer]
+
+        return low, tuple(inner(skip) for skip in skips)
+
+    def _token_span(self, window: Window, count: int) -> Span:
+        """Returns the tokens on which a window of the output depends, directly or by skips."""
+        start, end = (self.card.crop + edge for edge in window)
+        left = start // self.stride - self.decoder_reach
+        right = math.ceil(end / self.stride) + self.decoder_reach
+        return max(left, 0), min(right, count)
+
+
+def _patched(whole: Tensor, part: Tensor, low: int, span: Span, tokens: int) -> Tensor:
+    """Returns a skip over some tokens: row 0 unchanged, the others with what differs put in.
+
+    Args:
+        whole: The skip of the unchanged sequence, shape (1, channels, finer * tokens).
+        part: What differs, shape (changed sequences, channels, positions), from token ``low`` on.
+        low: The first token of ``part``.
+        span: The tokens to return.
+        tokens: Tokens of the whole window.
+    """
+    finer = whole.shape[-1] // tokens
+    left, right = span[0] * finer, span[1] * finer
+    result = whole[..., left:right].repeat(1 + len(part), 1, 1)
+    start, end = max(low * finer, left), min(low * finer + part.shape[-1], right)
+    if start < end:
+        result[1:, :, start - left : end - left] = part[
+            ..., start - low * finer : end - low * finer
+        ]
+    return result
