@@ -20,7 +20,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import h5py
 import numpy as np
@@ -28,7 +28,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
-from models.base import Substitution, Window
+from models.base import SequenceModel, Substitution, Window
 from models.card import Track, WeightsError
 from models.registry import read_rows
 from models.staged import Skips, StagedModel
@@ -890,8 +890,13 @@ def reach(steps: Iterable[nn.Module], scale: int) -> int:
             if isinstance(module, nn.Conv1d):
                 bases += int(module.kernel_size[0] // 2 * module.dilation[0]) * scale
             elif isinstance(module, nn.MaxPool1d):
-                scale *= int(module.kernel_size)
+                scale *= _pool_size(module)
     return bases
+
+
+def _pool_size(pool: nn.MaxPool1d) -> int:
+    size = pool.kernel_size
+    return size if isinstance(size, int) else size[0]
 
 
 class Baskerville(StagedModel):
@@ -957,8 +962,10 @@ class Baskerville(StagedModel):
         self._encoder = range(encoder_steps(self.network))
         self._decoder = range(decoder_step(self.network, len(self._encoder)), len(steps))
         self._trunk = range(len(self._encoder), self._decoder.start)
-        pools = [m for i in self._encoder for m in steps[i].modules() if hasattr(m, "kernel_size")]
-        self.stride = math.prod(int(m.kernel_size) for m in pools if isinstance(m, nn.MaxPool1d))
+        pools = [
+            m for i in self._encoder for m in steps[i].modules() if isinstance(m, nn.MaxPool1d)
+        ]
+        self.stride = math.prod(map(_pool_size, pools))
         self.encoder_reach = reach((steps[i] for i in self._encoder), 1)
         decoded = reach((steps[i] for i in self._decoder), self.stride)
         self.decoder_reach = math.ceil(decoded / self.stride)
@@ -980,8 +987,9 @@ class Baskerville(StagedModel):
         start, end = span
         if not self._trunk:
             return tokens[..., start:end]
-        ((norm, attention),) = (step.body for step in self.network.steps[self._trunk[-1]])
-        attended: Tensor = attention(norm(tokens), span)
+        residual = cast(nn.Sequential, self.network.steps[self._trunk[-1]])[0]
+        normalise, attention = cast(nn.Sequential, residual.body)
+        attended: Tensor = attention(normalise(tokens), span)
         return tokens[..., start:end] + attended
 
     def decode(self, tokens: Tensor, skips: Skips, tracks: Sequence[Track]) -> dict[str, Tensor]:
@@ -1002,8 +1010,9 @@ class Baskerville(StagedModel):
         windows: Sequence[Window],
     ) -> dict[str, Tensor]:
         """Predicts changed sequences in stages, where the network has them."""
-        way = super() if self._staged else super(StagedModel, self)
-        return way.predict_substitutions(one_hot, substitutions, tracks, windows)
+        if self._staged:
+            return super().predict_substitutions(one_hot, substitutions, tracks, windows)
+        return SequenceModel.predict_substitutions(self, one_hot, substitutions, tracks, windows)
 
     def predict_training_scale(self, one_hot: Tensor) -> Tensor:
         """Predicts all tracks as the network was trained to, before ``untransform``.

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from models.base import SequenceModel
+from models.base import SequenceModel, Substitution, Window
 from models.card import Track, WeightsError
 from models.edit import Edit
 
@@ -313,6 +313,18 @@ def _batches(edits: Sequence[Edit]) -> Iterator[list[int]]:
             yield indices[first : first + BATCH]
 
 
+def _alternates(
+    network: Network, reference: Reference, edits: Sequence[Edit], device: torch.device
+) -> Iterator[tuple[int, Tensor]]:
+    """Yields the index of each edit and its probabilities, shape (window + shift, 3)."""
+    for indices in _batches(edits):
+        batch = [edits[i] for i in indices]
+        alleles = _image(one_hot([edit.alternate for edit in batch]).to(device))
+        logits = network.alternates(reference, alleles, batch)
+        for i, one in zip(indices, logits.softmax(1)[:, :, 0], strict=True):
+            yield i, one.T
+
+
 class SpliceAI(SequenceModel):
     """The mean of the five published networks."""
 
@@ -338,7 +350,6 @@ class SpliceAI(SequenceModel):
         outputs = [network(_image(one_hot)).softmax(1) for network in self.networks]
         return torch.stack(outputs).mean(0).squeeze(2).transpose(1, 2)
 
-    @torch.inference_mode()
     def predict(self, one_hot: Tensor, tracks: Sequence[Track]) -> dict[str, Tensor]:
         """Predicts acceptor and donor probability; see ``SequenceModel.predict``.
 
@@ -351,6 +362,51 @@ class SpliceAI(SequenceModel):
             strands["-"] = self._probabilities(one_hot.flip(1, 2)).flip(1)
         channels = {"acceptor": ACCEPTOR, "donor": DONOR}
         return {t.id: strands[t.strand][..., channels[t.name]].contiguous() for t in tracks}
+
+    def predict_substitutions(
+        self,
+        one_hot: Tensor,
+        substitutions: Sequence[Substitution],
+        tracks: Sequence[Track],
+        windows: Sequence[Window],
+    ) -> dict[str, Tensor]:
+        """Predicts windows of changed sequences; see ``SequenceModel.predict_substitutions``."""
+        width = self.card.input_width
+        channels = {"acceptor": ACCEPTOR, "donor": DONOR}
+        found: dict[str, list[Tensor]] = {track.id: [] for track in tracks}
+        for start, end in windows:
+            strands = {}
+            here = (self.card.crop + start, self.card.crop + end)
+            if any(track.strand == "+" for track in tracks):
+                strands["+"] = self._substituted(one_hot, substitutions, here)
+            if any(track.strand == "-" for track in tracks):
+                turned = [Substitution(width - 1 - s.position, 3 - s.base) for s in substitutions]
+                there = (width - here[1], width - here[0])
+                strands["-"] = self._substituted(one_hot.flip(1, 2), turned, there).flip(1)
+            for track in tracks:
+                found[track.id].append(strands[track.strand][..., channels[track.name]])
+        return {name: torch.cat(parts, dim=1) for name, parts in found.items()}
+
+    def _substituted(
+        self, one_hot: Tensor, substitutions: Sequence[Substitution], window: Window
+    ) -> Tensor:
+        """Returns (1 + substitutions, window, 3) for the strand that is given."""
+        left, right = window[0] - CONTEXT, window[1] + CONTEXT
+        whole = _image(one_hot[:, left:right])
+        near = [i for i, s in enumerate(substitutions) if left <= s.position < right]
+        inner = (CONTEXT, CONTEXT + window[1] - window[0])
+        edits = [
+            Edit(substitutions[i].position - left, 1, "ACGT"[substitutions[i].base], inner)
+            for i in near
+        ]
+        found = torch.zeros((1 + len(substitutions), inner[1] - inner[0], 3), device=self.device)
+        for network in self.networks:
+            reference = network.reference(whole)
+            unchanged = reference.logits.softmax(1)[0, :, 0].T
+            found += unchanged
+            for i, changed in _alternates(network, reference, edits, self.device):
+                found[1 + near[i]] += changed - unchanged
+        return found / len(self.networks)
 
     @torch.inference_mode()
     def predict_edits(
@@ -377,12 +433,8 @@ class SpliceAI(SequenceModel):
         for network in self.networks:
             reference = network.reference(whole)
             before += reference.logits.softmax(1)[0, :, 0].T
-            for indices in _batches(edits):
-                batch = [edits[i] for i in indices]
-                alleles = _image(one_hot([edit.alternate for edit in batch]).to(self.device))
-                logits = network.alternates(reference, alleles, batch)
-                for i, one in zip(indices, logits.softmax(1)[:, :, 0], strict=True):
-                    after[i] += one.T
+            for i, changed in _alternates(network, reference, edits, self.device):
+                after[i] += changed
         count = len(self.networks)
         return [
             (

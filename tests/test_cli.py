@@ -151,7 +151,7 @@ def test_values_are_those_of_the_engine(cli: Cli) -> None:
     bases = "N" * 1024 + CHR1[:3072]
     tracks = tuple(sorted(track.id for track in card.tracks))
     request = Request("toy", card.weights_hash, sequence_sha256(bases), tracks, card.precision)
-    computed = engine.predict(request, bases)
+    computed = engine.compute(request, bases)
     with np.load(cli.folder / "out.npz") as file:
         np.testing.assert_array_equal(file["toy/CAGE/gc/."], computed["toy/CAGE/gc/."][:32])
 

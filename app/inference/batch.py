@@ -34,7 +34,7 @@ from app.inference.prediction_files import (
     write,
 )
 from app.inference.predictions import Predictions, windows_for
-from app.inference.requests import Request
+from app.inference.requests import JobRequest
 from app.inference.store import ResultStore
 from app.inference.vcf import ScoreSummary, SpliceModel, score_vcf
 from app.inference.windows import Window, WindowGrid
@@ -55,20 +55,20 @@ class InProcessJobs:
 
     def submit(
         self,
-        request: Request,
+        request: JobRequest,
         sequence: str,
         family: str,
         priority: Priority = Priority.BATCH,
         *,
         retry: bool = False,
     ) -> None:
-        """Computes a window; there is no queue to choose, and what failed has ended the command.
+        """Computes it; there is no queue to choose, and what failed has ended the command.
 
         Raises:
             ComputationError: The model failed.
         """
         try:
-            self._results[request.id] = self._engine.predict(request, sequence)
+            self._results[request.id] = self._engine.compute(request, sequence)
         except Exception as error:
             title = self._engine.cards[request.model].title
             raise ComputationError(describe_failure(title, error)) from error

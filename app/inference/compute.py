@@ -14,8 +14,16 @@ import torch
 from numpy.typing import NDArray
 
 from app.errors import ComputationError, LocuscopeError, ModelUnavailableError
+from app.inference.attribution import attribute, mutate
 from app.inference.outputs import output_problem
-from app.inference.requests import Request, sequence_sha256
+from app.inference.requests import (
+    AttributionRequest,
+    JobRequest,
+    MotifRequest,
+    MutagenesisRequest,
+    Request,
+    sequence_sha256,
+)
 from app.settings import Settings
 from models import registry
 from models.base import SequenceModel
@@ -28,6 +36,8 @@ MAX_LOADED = 4
 
 #: Called with (layers done, layers in all or 0 while unknown); what it raises ends the computation.
 Progress = Callable[[int, int], None]
+
+Arrays = dict[str, NDArray[np.float32]]
 
 _BASES = np.zeros((256, 4), np.float32)
 _BASES[np.frombuffer(b"ACGT", np.uint8)] = np.eye(4, dtype=np.float32)
@@ -94,23 +104,32 @@ class Engine:
             raise ModelUnavailableError(str(error)) from error
         return self._models[model]
 
-    def predict(
-        self, request: Request, sequence: str, progress: Progress | None = None
-    ) -> dict[str, NDArray[np.float32]]:
+    def compute(
+        self, request: JobRequest, sequence: str, progress: Progress | None = None
+    ) -> Arrays:
         """Computes what a request asks for.
 
         Args:
-            request: The model, its weights and the tracks.
-            sequence: The bases that the request names, ``card.input_width`` of them.
+            request: What is asked, of which model with which weights.
+            sequence: The bases that the request names: ``card.input_width`` of them, where a
+                network is run.
             progress: Told of every layer that is done.
 
         Returns:
-            By track id, the output for one window, in the shapes of ``SequenceModel.predict``.
+            For a ``Request`` by track id the output for one window, in the shapes of
+            ``SequenceModel.predict``; for others what ``mutate``, ``attribute`` and
+            ``name_motifs`` return.
 
         Raises:
             ModelUnavailableError: The model or its weights are not those of the request.
             ComputationError: The model failed, ran out of memory or gave no finite numbers.
         """
+        if sequence_sha256(sequence) != request.sequence_sha256:
+            raise ComputationError("The sequence is not the one that the request names.")
+        if isinstance(request, MotifRequest):
+            from app.inference.motifs import name_motifs  # takes seconds, and few ask for it
+
+            return name_motifs(request, sequence)
         card = self._check(request, sequence)
         try:
             return self._run(card, request, sequence, progress)
@@ -124,7 +143,7 @@ class Engine:
                 "Choose a smaller model, or a larger device."
             ) from error
 
-    def _check(self, request: Request, sequence: str) -> ModelCard:
+    def _check(self, request: JobRequest, sequence: str) -> ModelCard:
         """Checks that this worker has the very model that is asked for."""
         card = self.cards.get(request.model)
         if card is None:
@@ -134,27 +153,42 @@ class Engine:
                 f"The worker has other weights of {card.title} than were asked for. "
                 "Use the same model card on both sides and restart the worker."
             )
-        if unknown := set(request.tracks) - {track.id for track in card.tracks}:
+        if unknown := _tracks(request) - {track.id for track in card.tracks}:
             raise ComputationError(f"{card.title} has no track {min(unknown)}.")
         if len(sequence) != card.input_width:
             raise ComputationError(
                 f"{card.title} reads {card.input_width:,} bp, not {len(sequence):,}."
             )
-        if sequence_sha256(sequence) != request.sequence_sha256:
-            raise ComputationError("The sequence is not the one that the request names.")
         return card
 
     def _run(
-        self, card: ModelCard, request: Request, sequence: str, progress: Progress | None
-    ) -> dict[str, NDArray[np.float32]]:
+        self, card: ModelCard, request: JobRequest, sequence: str, progress: Progress | None
+    ) -> Arrays:
         model = self.open(card.id)
-        tracks = [track for track in card.tracks if track.id in set(request.tracks)]
-        with (
-            torch.inference_mode(),
-            self._precision(request),
-            self._watched(card.id, progress),
+        encoded = one_hot(sequence).to(self.device)
+        with self._watched(request.pace, progress):
+            match request:
+                case Request():
+                    return self._predict(model, request, encoded)
+                case MutagenesisRequest():
+                    arrays = mutate(model, request, encoded)
+                case AttributionRequest():
+                    arrays = attribute(model, request, encoded)
+                case _:
+                    raise ComputationError(f"This worker cannot compute {request.kind}.")
+        if any(np.isinf(values).any() for values in arrays.values()) or not np.isfinite(
+            arrays["value"]
         ):
-            output = model.predict(one_hot(sequence).to(self.device), tracks)
+            raise ComputationError(
+                f"{card.title} gave values that are not finite numbers, so they were thrown away."
+            )
+        return arrays
+
+    def _predict(self, model: SequenceModel, request: Request, encoded: torch.Tensor) -> Arrays:
+        card = model.card
+        tracks = [track for track in card.tracks if track.id in set(request.tracks)]
+        with torch.inference_mode(), self._precision(request):
+            output = model.predict(encoded, tracks)
         arrays = {}
         for track in tracks:
             values = np.ascontiguousarray(output[track.id].float().cpu().numpy())
@@ -172,12 +206,12 @@ class Engine:
         return contextlib.nullcontext()
 
     @contextlib.contextmanager
-    def _watched(self, model: str, progress: Progress | None) -> Iterator[None]:
+    def _watched(self, pace: str, progress: Progress | None) -> Iterator[None]:
         """Tells ``progress`` of each innermost layer; how many there are the first run shows."""
         if progress is None:
             yield
             return
-        total, done = self._layers.get(model, 0), 0
+        total, done = self._layers.get(pace, 0), 0
 
         def count(module: torch.nn.Module, *_: object) -> None:
             nonlocal done
@@ -190,13 +224,23 @@ class Engine:
             yield
         finally:
             hook.remove()
-        self._layers[model] = done
+        self._layers[pace] = done
 
     def _keep_only(self, model: str) -> None:
         """Frees what other models hold in memory."""
         for other in [name for name in self._models if name != model]:
             del self._models[other]
         torch.cuda.empty_cache()
+
+
+def _tracks(request: JobRequest) -> set[str]:
+    """Returns the ids of the tracks that a request needs."""
+    match request:
+        case Request():
+            return set(request.tracks)
+        case MutagenesisRequest() | AttributionRequest():
+            return {request.readout.track}
+    return set()
 
 
 def _device(name: str) -> torch.device:

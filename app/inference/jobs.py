@@ -1,6 +1,6 @@
 """Jobs: what is waiting, running and done. The only code that talks to the broker.
 
-A job is one ``Request`` and its sequence. Its record is a Valkey hash named by the request's id:
+A job is one ``JobRequest`` and its sequence. Its record is a Valkey hash named by the request's id:
 
 ========== =========================================================================
 state      ``queued``, ``running``, ``done`` or ``failed``
@@ -45,7 +45,7 @@ from app.inference.broker import (
     queue_lists,
     queue_name,
 )
-from app.inference.requests import Request, sequence_sha256
+from app.inference.requests import JobRequest, sequence_sha256
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -78,6 +78,7 @@ class Priority(IntEnum):
     """Order in which waiting jobs are computed; the smallest first."""
 
     VIEW = 0
+    MUTAGENESIS = 2
     PREFETCH = 4
     BATCH = 8
 
@@ -137,7 +138,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
-#: KEYS record, interest, then the queue's lists; ARGV request, sequence, family, model, priority,
+#: KEYS record, interest, then the queue's lists; ARGV request, sequence, family, pace, priority,
 #: interest ms, record ms, queue limit, retry, interest wanted only if longer.
 _SUBMIT = (
     _NOW
@@ -159,7 +160,7 @@ local waiting = 0
 for i = 3, #KEYS do waiting = waiting + redis.call('LLEN', KEYS[i]) end
 if waiting >= tonumber(ARGV[8]) then return 'full' end
 redis.call('HSET', KEYS[1], 'state', 'queued', 'request', ARGV[1], 'sequence', ARGV[2],
-  'family', ARGV[3], 'model', ARGV[4], 'priority', ARGV[5], 'sent', now, 'attempts', 0)
+  'family', ARGV[3], 'pace', ARGV[4], 'priority', ARGV[5], 'sent', now, 'attempts', 0)
 redis.call('PEXPIRE', KEYS[1], ARGV[7])
 return 'send'
 """
@@ -188,7 +189,7 @@ if state == 'running' and redis.call('EXISTS', KEYS[3]) == 0 then
     redis.call('HSET', KEYS[1], 'state', state, 'sent', now)
   end
 end
-local f = redis.call('HMGET', KEYS[1], 'family', 'model', 'priority', 'sent', 'started', 'done',
+local f = redis.call('HMGET', KEYS[1], 'family', 'pace', 'priority', 'sent', 'started', 'done',
   'total', 'error', 'worker')
 local pace = redis.call('HGET', KEYS[4], f[2])
 return {state, send, f[1], f[3], now - f[4], now - (f[5] or now), f[6] or 0, f[7] or 0, f[8] or '',
@@ -261,7 +262,7 @@ if state then redis.call('HSET', KEYS[1], 'done', ARGV[3], 'total', ARGV[4]) end
 return redis.call('EXISTS', KEYS[2])
 """
 
-#: KEYS record, beat, pace; ARGV result, result ms, model, seconds.
+#: KEYS record, beat, pace; ARGV result, result ms, name of the pace, seconds.
 _FINISH = """
 redis.call('HSET', KEYS[1], 'state', 'done', 'result', ARGV[1])
 redis.call('HDEL', KEYS[1], 'sequence', 'error')
@@ -316,7 +317,7 @@ class Jobs:
 
     def submit(
         self,
-        request: Request,
+        request: JobRequest,
         sequence: str,
         family: str,
         priority: Priority = Priority.VIEW,
@@ -345,7 +346,7 @@ class Jobs:
                     request.to_json(),
                     zlib.compress(sequence.encode("ascii"), 1),
                     family,
-                    request.model,
+                    request.pace,
                     int(priority),
                     PREFETCH_INTEREST_MS if priority == Priority.PREFETCH else INTEREST_MS,
                     RECORD_MS,
@@ -492,7 +493,7 @@ class _Record:
 class Claim:
     """A job that this worker may compute."""
 
-    request: Request
+    request: JobRequest
     sequence: str
 
 
@@ -528,7 +529,7 @@ class JobDesk:
             log.info("job %s: not computed, %s", id_[:12], answer[0].decode())
             return None
         try:
-            request = Request.from_json(answer[1])
+            request = JobRequest.from_json(answer[1])
             sequence = _inflate(answer[2])
             if request.id != id_:
                 raise BadInputError("The request is not the one that its id names.")  # noqa: TRY301
@@ -543,11 +544,11 @@ class JobDesk:
         keys = [_key("job", id_), _key("interest", id_), _key("beat", id_)]
         return bool(self._beat(keys=keys, args=[self.worker, BEAT_MS, done, total]))
 
-    def finish(self, id_: str, model: str, arrays: Arrays, seconds: float) -> None:
-        """Hands in the result."""
+    def finish(self, id_: str, pace: str, arrays: Arrays, seconds: float) -> None:
+        """Hands in the result, and how long it took (``JobRequest.pace``)."""
         self._finish(
             keys=[_key("job", id_), _key("beat", id_), PREFIX + "pace"],
-            args=[safetensors.numpy.save(dict(arrays)), RESULT_MS, model, seconds],
+            args=[safetensors.numpy.save(dict(arrays)), RESULT_MS, pace, seconds],
         )
 
     def fail(self, id_: str, message: str) -> None:
@@ -575,7 +576,7 @@ class JobDesk:
             connect(self._settings).delete(_key("worker", self.worker))
 
 
-def _check_sequence(request: Request, sequence: str) -> None:
+def _check_sequence(request: JobRequest, sequence: str) -> None:
     if len(sequence) > SEQUENCE_LIMIT:
         raise LimitError(f"A sequence may have {SEQUENCE_LIMIT:,} bp at most.")
     if not re.fullmatch("[ACGTN]+", sequence):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from app.errors import LimitError, LocuscopeError, NotFoundError
 from app.inference.jobs import JobStatus, Priority, WorkerInfo
-from app.inference.requests import Request, sequence_sha256, tracks_to_request
+from app.inference.requests import JobRequest, Request, sequence_sha256, tracks_to_request
 from app.inference.store import ResultStore, WindowKey, code_version
 from app.inference.windows import Window, WindowGrid, padded_spans, sequence, unknown_runs
 from app.settings import Settings
@@ -171,7 +171,7 @@ class JobQueue(Protocol):
 
     def submit(
         self,
-        request: Request,
+        request: JobRequest,
         sequence: str,
         family: str,
         priority: Priority = Priority.VIEW,
@@ -432,13 +432,18 @@ class Predictions:
         waiting = {state.state for state in states}
         if "queued" not in waiting or "running" in waiting:
             return ""
-        try:
-            workers = self._jobs.workers()
-        except LocuscopeError as error:
-            return error.message
-        if any(card.family in worker.families for worker in workers):
-            return ""
-        return f"No worker is running for {card.title}. Start one with: locuscope worker"
+        return why_waiting(self._jobs, card)
+
+
+def why_waiting(jobs: JobQueue, card: ModelCard) -> str:
+    """Returns why nothing of a model is computed, or nothing where a worker serves it."""
+    try:
+        workers = jobs.workers()
+    except LocuscopeError as error:
+        return error.message
+    if any(card.family in worker.families for worker in workers):
+        return ""
+    return f"No worker is running for {card.title}. Start one with: locuscope worker"
 
 
 @dataclass(frozen=True)
@@ -548,7 +553,7 @@ def _message(
         )
     if count["ready"] + count["failed"] == len(states):
         return f"{count['failed']} of {len(states)} windows failed." if count["failed"] else ""
-    about = "" if eta is None else f", {_duration(eta)}"
+    about = "" if eta is None else f", {duration(eta)}"
     if count["running"]:
         of = f", window {count['ready'] + 1} of {len(states)}" if len(states) > 1 else ""
         return f"Computing{of}{about}"
@@ -557,7 +562,8 @@ def _message(
     return f"Waiting{behind}{about}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Returns a time as people say it."""
     if seconds < 90:
         return f"about {max(math.ceil(seconds), 1)} s"
     return f"about {math.ceil(seconds / 60)} min"

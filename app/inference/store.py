@@ -58,7 +58,10 @@ def code_version(family: str) -> str:
     """
     digest = hashlib.sha256(version("locuscope").encode())
     spec = importlib.util.find_spec(f"models.{family}")
-    sources = [Path(__file__).with_name("compute.py")]
+    sources = [Path(__file__).with_name(name) for name in ("compute.py", "attribution.py")]
+    models = importlib.util.find_spec("models")
+    if models is not None and models.origin:
+        sources += [Path(models.origin).with_name(name) for name in ("base.py", "staged.py")]
     if spec is not None and spec.origin:
         sources.append(Path(spec.origin))
     for path in sources:

@@ -131,6 +131,21 @@ class WindowGrid:
                     found.append(replace(self._at(piece, start + apart), pairs_only=True))
         return found
 
+    def around(self, interval: Interval) -> Window | None:
+        """Returns the window whose output has an interval in its middle, as far as it can.
+
+        Its bins are those of the grid. None where the middle of the interval lies in no piece in
+        which a window fits.
+        """
+        middle = (interval.start + interval.end) // 2
+        for piece, _ in self.parts(Interval(interval.chromosome, middle, middle + 1)):
+            grid = self._grid(piece)
+            if grid is not None:
+                steps = round((middle - grid.stride / 2 - grid.first) / self.phase)
+                start = min(max(grid.first + steps * self.phase, grid.first), grid.last)
+                return self._at(piece, start)
+        return None
+
     def origin(self, piece: Interval) -> int:
         """Returns where the bins of a piece are counted from."""
         return 0 if piece.start == 0 else piece.start + self.card.crop

@@ -136,7 +136,7 @@ class _Child:
         try:
             self._engine.open(model)
             began = time.monotonic()
-            arrays = self._engine.predict(claim.request, claim.sequence, current.step)
+            arrays = self._engine.compute(claim.request, claim.sequence, current.step)
         except _StoppedError:
             self._rest()
             self._part_from(id_)
@@ -149,7 +149,7 @@ class _Child:
         else:
             self._rest()
             seconds = time.monotonic() - began
-            self._desk.finish(id_, model, arrays, seconds)
+            self._desk.finish(id_, claim.request.pace, arrays, seconds)
             log.info("job %s: done in %.2f s", id_[:12], seconds)
 
     def _rest(self) -> None:

@@ -47,7 +47,7 @@ def test_one_hot_columns_are_acgt_and_zero_for_anything_else() -> None:
 
 
 def test_tracks_that_are_asked_for(engine: Engine, request_: Request, sequence: str) -> None:
-    result = engine.predict(replace(request_, tracks=("toy/CAGE/coarse/.",)), sequence)
+    result = engine.compute(replace(request_, tracks=("toy/CAGE/coarse/.",)), sequence)
     inner = sequence[1024:-1024]
     expected = [
         sum(inner[i : i + 128].count(base) for base in "GC") / 128 for i in range(0, 2048, 128)
@@ -61,7 +61,7 @@ def test_steps_are_layers_and_their_number_is_known_from_the_second_run_on(
 ) -> None:
     def run() -> list[tuple[int, int]]:
         steps: list[tuple[int, int]] = []
-        engine.predict(request_, sequence, lambda *step: steps.append(step))
+        engine.compute(request_, sequence, lambda *step: steps.append(step))
         return steps
 
     assert run() == [(i, 0) for i in range(1, 21)]
@@ -76,9 +76,9 @@ def test_computation_ends_when_told_and_the_next_one_is_whole(
             raise KeyError("stop")
 
     with pytest.raises(KeyError, match="stop"):
-        engine.predict(request_, sequence, stop_at_7)
+        engine.compute(request_, sequence, stop_at_7)
     steps: list[int] = []
-    engine.predict(request_, sequence, lambda done, _: steps.append(done))
+    engine.compute(request_, sequence, lambda done, _: steps.append(done))
     assert steps == list(range(1, 21))
 
 
@@ -100,13 +100,13 @@ def test_anything_but_the_very_thing_asked_for_is_refused(
     words: str,
 ) -> None:
     with pytest.raises(error, match=words):
-        engine.predict(replace(request_, **change), sequence)
+        engine.compute(replace(request_, **change), sequence)
 
 
 def test_wrong_length_is_refused(engine: Engine, request_: Request) -> None:
     short = "ACGT"
     with pytest.raises(ComputationError, match="4,096 bp, not 4"):
-        engine.predict(replace(request_, sequence_sha256=sequence_sha256(short)), short)
+        engine.compute(replace(request_, sequence_sha256=sequence_sha256(short)), short)
 
 
 def test_tampered_weights_are_not_loaded(
@@ -115,7 +115,7 @@ def test_tampered_weights_are_not_loaded(
     file = Path(settings.weights) / "toy" / "toy.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"\x01")
     with pytest.raises(ModelUnavailableError, match="SHA-256"):
-        engine.predict(request_, sequence)
+        engine.compute(request_, sequence)
     assert engine.loaded == ()
 
 

@@ -21,7 +21,8 @@ def card(n_tracks: int) -> ModelCard:
 
 
 def test_id_is_the_digest_of_canonical_json() -> None:
-    text = json.dumps(dataclasses.asdict(REQUEST), sort_keys=True, separators=(",", ":"))
+    fields = {"kind": "predict", **dataclasses.asdict(REQUEST)}
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     assert REQUEST.id == hashlib.sha256(text.encode()).hexdigest()
 
 

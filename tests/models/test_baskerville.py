@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.base import SequenceModel, Substitution
 from models.baskerville import (
     Attention,
     Baskerville,
@@ -119,10 +120,21 @@ def test_position_features_mark_the_centre_and_its_sides():
 def test_distances_become_keys():
     length = 5
     x = torch.arange(2 * length * (2 * length - 1)).reshape(2, length, 2 * length - 1)
-    out = relative_to_absolute(x)
+    out = relative_to_absolute(x, length)
     for i in range(length):
         for j in range(length):
             assert (out[:, i, j] == x[:, i, j - i + length - 1]).all()
+
+
+def test_attention_of_some_positions_is_that_of_all():
+    torch.manual_seed(2)
+    layer = Attention(channels=6, length=9, heads=2, key_size=4, n_features=6).double()
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    x = torch.randn(2, 6, 9, dtype=torch.float64)
+    whole = layer(x)
+    for span in ((0, 9), (0, 1), (8, 9), (3, 7)):
+        torch.testing.assert_close(layer(x, span), whole[..., slice(*span)], rtol=1e-12, atol=0)
 
 
 def test_attention_is_the_sum_written_out():
@@ -339,3 +351,21 @@ def test_files_must_be_one_json_and_one_h5(model: Baskerville):
     card = dataclasses.replace(model.card, weights=model.card.weights[:1])
     with pytest.raises(WeightsError, match=r"must have one \.h5 file"):
         Baskerville(card, {"b.json": model.files["b.json"]}).load(torch.device("cpu"))
+
+
+@pytest.mark.parametrize("windows", [[(0, 64)], [(0, 4)], [(20, 28), (60, 64)]])
+def test_changed_bases_give_in_stages_what_full_passes_give(model: Baskerville, windows):
+    """Every base of the sequence, whose ends are near to everything in so short a network."""
+    model.load(torch.device("cpu"))
+    torch.manual_seed(3)
+    one_hot = torch.nn.functional.one_hot(torch.randint(4, (1, 64)), 4).float()
+    one_hot[0, 40:43] = 0
+    changes = [Substitution(position, base) for position in range(64) for base in range(4)]
+    tracks = [model.card.tracks[3], model.card.tracks[0]]
+    for some in (changes, changes[:3], []):
+        with torch.inference_mode():
+            fast = model.predict_substitutions(one_hot, some, tracks, windows)
+            slow = SequenceModel.predict_substitutions(model, one_hot, some, tracks, windows)
+        assert list(fast) == [track.id for track in tracks]
+        for name, wanted in slow.items():
+            torch.testing.assert_close(fast[name], wanted, rtol=1e-5, atol=1e-5)

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from models.base import Substitution, changed
 from models.card import WeightsError
 from models.edit import Edit
 from models.registry import CARDS, open_model, read_card
@@ -221,3 +222,26 @@ def test_card_says_what_the_weights_may_be_used_for():
     assert "non-commercial" in CARD.licence_note
     assert {track.summary for track in CARD.tracks} == {"max"}
     assert CARD.crop == CONTEXT
+
+
+def test_changed_bases_give_without_the_rest_what_full_passes_give(first_network):
+    """Both strands; changes just inside and outside of the reach of the read-out."""
+    encoded = one_hot([random_sequence(CARD.input_width, seed=9)])
+    start = 700
+    window = (start, start + 3)
+    places = [start - 1, start, start + CONTEXT, start + CONTEXT + 40, start + 2 * CONTEXT + 2]
+    changes = [Substitution(place, base) for place in places for base in (0, 2)]
+    tracks = [CARD.tracks[0], CARD.tracks[-1]]
+    assert {track.strand for track in tracks} == {"+", "-"}
+    with torch.inference_mode():
+        fast = first_network.predict_substitutions(encoded, changes, tracks, [window])
+        # Full passes over all that the read-out can depend on, and some more on either side.
+        part = slice(start - 10, start + 2 * CONTEXT + 13)
+        rows = torch.cat([encoded, changed(encoded, changes)])[:, part]
+        assert rows.shape[1] == 2 * CONTEXT + 23
+        plus = torch.cat([first_network._probabilities(row[None]) for row in rows])
+        minus = torch.cat([first_network._probabilities(row[None].flip(1, 2)) for row in rows])
+    for track, wanted in zip(tracks, (plus, minus.flip(1)), strict=True):
+        channel = {"acceptor": 1, "donor": 2}[track.name]
+        assert fast[track.id].shape == (11, 3)
+        assert_same(fast[track.id].numpy(), wanted[:, 10:13, channel].numpy())

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from benchmarks.agreement import agreement
+from models.base import SequenceModel, Substitution
 from models.baskerville import Baskerville
 from models.registry import cards, open_model
 from tests.realdata.hg38_windows import read_targets, to_coverage
@@ -88,3 +89,20 @@ def test_agreement_with_measurement_is_what_is_known(realdata):
     dnase = r[[track.split("/")[1] == "DNASE" for track in ids]]
     assert dnase.min() == pytest.approx(0.73, abs=0.01)
     assert dnase.max() == pytest.approx(0.93, abs=0.01)
+
+
+def test_changed_bases_give_in_stages_what_full_passes_give(model, one_hot):
+    """At the middle of a window, at an end of its output, and at the last base that is read."""
+    tracks = [model.card.tracks[25]]
+    changes = [Substitution(p, b) for p, b in ((65_536, 1), (32_768, 0), (131_071, 2))]
+    windows = [(31_744, 33_792), (0, 64)]
+    with torch.inference_mode():
+        fast = model.predict_substitutions(one_hot[2:3], changes, tracks, windows)
+        slow = SequenceModel.predict_substitutions(model, one_hot[2:3], changes, tracks, windows)
+    (ours,), (wanted,) = fast.values(), slow.values()
+    assert wanted.shape == (4, 66)
+    torch.testing.assert_close(ours, wanted, rtol=1e-5, atol=1e-6)
+    effect = (wanted[1:] - wanted[0]).abs().amax(1)
+    error = ((ours - ours[0]) - (wanted - wanted[0]))[1:].abs().amax(1)
+    print(f"largest effects {effect.tolist()}, errors {error.tolist()}")
+    assert effect[0] > 1000 * error[0]

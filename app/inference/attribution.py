@@ -1,0 +1,113 @@
+"""What bases add to a read-out: mutants and gradients (imports torch)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from app.errors import ComputationError
+from app.inference.requests import AttributionRequest, MutagenesisRequest, Readout
+from models.base import SequenceModel, Substitution
+from models.card import Track
+
+Arrays = dict[str, NDArray[np.float32]]
+
+#: Added to means before the logarithm is taken, as AlphaGenome's gene scorer does.
+PSEUDOCOUNT = 1e-3
+
+
+def mutate(model: SequenceModel, request: MutagenesisRequest, one_hot: Tensor) -> Arrays:
+    """Scores every single-base change at some positions.
+
+    Args:
+        model: Opened on the device of ``one_hot``.
+        request: Positions and read-out.
+        one_hot: Shape (1, ``card.input_width``, 4).
+
+    Returns:
+        ``effects``, shape (positions, 4): what each base in that place does to the read-out, 0 for
+        the base that is there, all NaN where none is known. ``value``, shape (1,): the read-out of
+        the unchanged sequence.
+    """
+    track = _track(model, request.readout)
+    present = one_hot[0, list(request.positions)].cpu()
+    substitutions = [
+        Substitution(position, base)
+        for position, row in zip(request.positions, present, strict=True)
+        for base in range(4)
+        if row.any() and not row[base]
+    ]
+    with torch.inference_mode():
+        found = model.predict_substitutions(
+            one_hot, substitutions, [track], request.readout.windows
+        )[track.id]
+        numbers = read_out(found.float(), request.readout).cpu().numpy()
+    scored = _scored(numbers.astype(np.float64), request.readout)
+    effects = np.where(present.numpy().any(axis=1, keepdims=True), 0.0, np.nan)
+    effects = np.repeat(effects, 4, axis=1).astype(np.float32)
+    rows = {position: row for row, position in enumerate(request.positions)}
+    for (position, base), effect in zip(substitutions, scored[1:] - scored[0], strict=True):
+        effects[rows[position], base] = effect
+    return {"effects": effects, "value": numbers[:1].astype(np.float32)}
+
+
+def attribute(model: SequenceModel, request: AttributionRequest, one_hot: Tensor) -> Arrays:
+    """Explains a read-out by the gradient in every base.
+
+    The mean over the four bases is subtracted at each position: a one-hot sequence cannot move off
+    the simplex, so that part of a gradient is arbitrary (Majdandzic, Rajesh and Koo, Genome
+    Biology 2023).
+
+    Args:
+        model: Opened on the device of ``one_hot``.
+        request: Interval and read-out.
+        one_hot: Shape (1, ``card.input_width``, 4).
+
+    Returns:
+        ``gradient``, shape (interval, 4); ``value``, shape (1,), as of ``mutate``.
+    """
+    track = _track(model, request.readout)
+    asked = one_hot.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        output = model.predict(asked, [track])[track.id].float()
+        bins = [
+            output[:, start // track.resolution : end // track.resolution]
+            for start, end in request.readout.windows
+        ]
+        number = read_out(torch.cat(bins, dim=1), request.readout)[0]
+        explained = torch.log(number + PSEUDOCOUNT) if request.readout.score == "lfc" else number
+        (gradient,) = torch.autograd.grad(explained, asked)
+    gradient = gradient[0, request.start : request.end]
+    gradient = gradient - gradient.mean(dim=1, keepdim=True)
+    return {
+        "gradient": gradient.cpu().numpy(),
+        "value": number.detach().cpu().numpy().reshape(1),
+    }
+
+
+def read_out(values: Tensor, readout: Readout) -> Tensor:
+    """Returns the number of each row of bins: the mean for a log ratio, else the sum."""
+    return values.mean(dim=1) if readout.score == "lfc" else values.sum(dim=1)
+
+
+def _scored(numbers: NDArray[np.float64], readout: Readout) -> NDArray[np.float64]:
+    """Returns read-outs on the scale on which their difference is the effect."""
+    scored: NDArray[np.float64] = (
+        np.log(numbers + PSEUDOCOUNT) if readout.score == "lfc" else numbers
+    )
+    return scored
+
+
+def _track(model: SequenceModel, readout: Readout) -> Track:
+    """Returns the track that is read out.
+
+    Raises:
+        ComputationError: The windows are not whole bins of the model's output.
+    """
+    track = next(track for track in model.card.tracks if track.id == readout.track)
+    inside = readout.windows[-1][1] <= model.card.output_width
+    if not inside or any(edge % track.resolution for one in readout.windows for edge in one):
+        raise ComputationError(f"The read-out is not made of bins that {model.card.title} gives.")
+    return track
