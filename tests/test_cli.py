@@ -219,7 +219,7 @@ def test_windows_are_computed_once(cli: Cli) -> None:
 
 
 def test_what_was_done_before_ctrl_c_is_kept(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    compute, count = Engine.predict, iter(range(10))
+    compute, count = Engine.compute, iter(range(10))
 
     def interrupted(*args: object) -> object:
         if next(count) == 2:
@@ -227,7 +227,7 @@ def test_what_was_done_before_ctrl_c_is_kept(cli: Cli, monkeypatch: pytest.Monke
         return compute(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Engine, "predict", interrupted)
+        patch.setattr(Engine, "compute", interrupted)
         assert cli.run(*cli.predict_words("out.npz")).exit_code == 1
     assert not list(cli.folder.glob("*out.npz"))
     assert cli.calls.read_text().count("end") == 2
