@@ -42,6 +42,8 @@ _POSITION = re.compile(rf"(\S+?)\s*[:\s]\s*({_NUMBER})")
 _VARIANT = re.compile(
     r"(\S+?)[:\-_\s]\s*(\d[\d,]*)\s*[:\-_\s]?\s*([A-Za-z]+)\s*[>\-:_/\s]\s*([A-Za-z]+)"
 )
+#: The first columns of a line of VCF: chromosome, position, id, REF, ALT.
+VARIANT_LINE = re.compile(r"(\S+)\s+(\d{1,10})\s+\S+\s+([A-Za-z]+)\s+([A-Za-z,]+)(?:\s.*)?")
 _HGVS = re.compile(r"(\S+?):\s*g\.\s*(.+)")
 _HGVS_SUBSTITUTION = re.compile(r"(\d+)([ACGTacgt]+)>([ACGTacgt]+)")
 
@@ -145,7 +147,7 @@ def parse_locus(text: str, bundle: Bundle) -> Locus:
         return _position(match[1], _number(match[2]), bundle)
     if match := _VARIANT.fullmatch(clean):
         position = int(match[2].replace(",", ""))
-        return _variant(match[1], position, match[3].upper(), match[4].upper(), bundle)
+        return variant_at(match[1], position, match[3].upper(), match[4].upper(), bundle)
     return _name(clean, bundle)
 
 
@@ -242,11 +244,22 @@ def _hgvs(name: str, change: str, bundle: Bundle) -> Locus:
             f"Of HGVS, only substitutions such as {name}:g.12345A>G can be read. "
             "Write other variants as chr-pos-ref-alt."
         )
-    return _variant(name, int(match[1]), match[2].upper(), match[3].upper(), bundle)
+    return variant_at(name, int(match[1]), match[2].upper(), match[3].upper(), bundle)
 
 
-def _variant(name: str, position: int, ref: str, alt: str, bundle: Bundle) -> Locus:
-    """Reads a variant, position 1-based."""
+def variant_at(name: str, position: int, ref: str, alt: str, bundle: Bundle) -> Locus:
+    """Reads a variant.
+
+    Args:
+        name: Chromosome in any spelling.
+        position: 1-based position of the first base of REF.
+        ref: REF in upper case.
+        alt: ALT in upper case.
+        bundle: The genome.
+
+    Raises:
+        LocuscopeError: As ``parse_locus``.
+    """
     if set(ref + alt) - set("ACGT"):
         raise BadInputError(f"{ref}>{alt} has letters other than A, C, G and T.")
     chromosome = bundle.reference.resolve(name)

@@ -9,8 +9,9 @@ from alphagenome.data.genome import Interval
 from numpy.typing import NDArray
 
 from app.genome.matrices import regrid
+from app.inference.aligned import align_contacts, align_junctions
+from app.inference.alleles import REFERENCE, Allele
 from app.inference.predictions import Floats, Predictions, StoredWindow
-from app.inference.windows import WindowGrid
 from models.card import ModelCard, Track
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def contacts(  # noqa: PLR0917 - the order of Predictions.values
     track: Track,
     interval: Interval,
     coarsen: int = 1,
+    allele: Allele = REFERENCE,
 ) -> Contacts:
     """Returns the predicted contacts between the bins that overlap an interval; computes nothing.
 
@@ -58,8 +60,9 @@ def contacts(  # noqa: PLR0917 - the order of Predictions.values
         track: A ``CONTACT_MAPS`` track of the model.
         interval: The region, 0-based half-open.
         coarsen: How many bins of the track on either side become one: the mean of their values.
+        allele: Which sequence; contacts of the alternate stand where the reference has the bins.
     """
-    grid = WindowGrid(card, bundle.reference)
+    grid = allele.grid(card, bundle.reference)
     parts = sorted(grid.parts(interval), key=lambda pair: -pair[1].width)
     width = track.resolution * coarsen
     origin = grid.origin(parts[0][0]) if parts else 0
@@ -70,7 +73,8 @@ def contacts(  # noqa: PLR0917 - the order of Predictions.values
     seen: list[tuple[int, int]] = []
     missing: list[tuple[int, int]] = []
     windows = [] if not parts else [*grid.windows_in(*parts[0]), *grid.between(parts[0][1])]
-    for stored in predictions.stored(card, bundle, track, windows):
+    read = predictions.stored(card, bundle, track, windows, allele)
+    for stored in align_contacts(read, allele.edited, track.resolution) if allele.edited else read:
         output = stored.window.output
         (missing if stored.values is None else seen).append((output.start, output.end))
         low = max((output.start - start) // width, 0)
@@ -117,8 +121,13 @@ class Junctions(NamedTuple):
     value: Floats
 
 
-def junctions(
-    predictions: Predictions, card: ModelCard, bundle: Bundle, track: Track, interval: Interval
+def junctions(  # noqa: PLR0917 - the order of Predictions.values
+    predictions: Predictions,
+    card: ModelCard,
+    bundle: Bundle,
+    track: Track,
+    interval: Interval,
+    allele: Allele = REFERENCE,
 ) -> Junctions:
     """Returns the predicted introns that overlap an interval; computes nothing.
 
@@ -131,18 +140,22 @@ def junctions(
         bundle: The genome.
         track: A ``SPLICE_JUNCTIONS`` track of the model.
         interval: The region, 0-based half-open.
+        allele: Which sequence; introns of the alternate stand where the reference has their ends.
     """
-    grid = WindowGrid(card, bundle.reference)
+    grid = allele.grid(card, bundle.reference)
     name = interval.chromosome
     reach = Interval(name, interval.start - card.output_width, interval.end)
     rows = [np.empty((0, 3))]
-    for window, values, _ in predictions.stored(card, bundle, track, grid.windows(reach)):
-        if values is None:
+    for stored in predictions.stored(card, bundle, track, grid.windows(reach), allele):
+        if stored.values is None:
             continue
-        introns = values[~np.isnan(values[:, 0])].astype(np.float64)
-        introns[:, :2] += window.output.start
+        use = stored.window.use
+        introns = stored.values[~np.isnan(stored.values[:, 0])].astype(np.float64)
+        introns[:, :2] += stored.window.output.start
+        if allele.edited:
+            introns = align_junctions(introns, allele.edited, stored.shift)
         start, end = introns[:, 0], introns[:, 1]
-        mine = (window.use.start <= start) & (start < window.use.end)
+        mine = (use.start <= start) & (start < use.end)
         rows.append(introns[mine & (start < interval.end) & (interval.start < end)])
     found = np.concatenate(rows)
     found = found[np.lexsort((found[:, 1], found[:, 0]))]

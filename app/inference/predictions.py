@@ -14,16 +14,18 @@ import numpy as np
 from alphagenome.data.genome import Interval
 from numpy.typing import NDArray
 
-from app.errors import LimitError, LocuscopeError, NotFoundError
+from app.errors import LimitError, LocuscopeError, NotFoundError, SequenceUnavailableError
+from app.inference.alleles import REFERENCE, Allele, alleles
 from app.inference.jobs import JobStatus, Priority, WorkerInfo
 from app.inference.requests import JobRequest, Request, sequence_sha256, tracks_to_request
 from app.inference.store import ResultStore, WindowKey, code_version
-from app.inference.windows import Window, WindowGrid, padded_spans, sequence, unknown_runs
+from app.inference.windows import Window, padded_spans, unknown_runs
 from app.settings import Settings
 from models.card import ModelCard, Track
 
 if TYPE_CHECKING:
     from app.genome.catalogue import Bundle
+    from app.genome.haplotype import Haplotype, Inserted
 
 #: Windows whose digest and gaps are remembered, so that polling never reads the genome.
 REMEMBERED = 16_384
@@ -117,12 +119,13 @@ class Span(NamedTuple):
         start: 0-based.
         end: Exclusive.
         state: ``missing``: not computed yet. ``padded``: no known base there. ``unavailable``: the
-            model would need sequence that the genome does not have.
+            model would need sequence that the genome does not have. ``deleted``: the alternate has
+            no base there.
     """
 
     start: int
     end: int
-    state: Literal["missing", "padded", "unavailable"]
+    state: Literal["missing", "padded", "unavailable", "deleted"]
 
 
 class StoredWindow(NamedTuple):
@@ -132,11 +135,13 @@ class StoredWindow(NamedTuple):
         window: The window.
         values: The output in the shape of ``SequenceModel.predict``, or None: not computed yet.
         padded: Where whole bins have no known base, as (start, end); those values mean nothing.
+        shift: How far to the right of its place it was read in the alternate.
     """
 
     window: Window
     values: Floats | None
     padded: tuple[tuple[int, int], ...]
+    shift: int = 0
 
 
 class Summary(NamedTuple):
@@ -164,6 +169,26 @@ class _Bases:
         for start, end in padded_spans(window.output.start, resolution, self.unknown):
             if start < high and low < end:
                 yield max(start, low), min(end, high)
+
+
+class _Read(NamedTuple):
+    """One input of the network: a window, read at some distance from the reference.
+
+    The base of the alternate that lies ``shift`` after a place stands in that place, so that bins
+    lie where those of the reference lie.
+    """
+
+    window: Window
+    allele: Allele
+    shift: int = 0
+
+
+class _Stretch(NamedTuple):
+    """Bins of ``[low, high)`` that are all taken from one read."""
+
+    low: int
+    high: int
+    read: _Read
 
 
 class JobQueue(Protocol):
@@ -203,7 +228,7 @@ class Predictions:
         self._settings = settings
         self._jobs = jobs
         self._store = store
-        self._bases: OrderedDict[tuple[str, str, str, int], _Bases] = OrderedDict()
+        self._bases: OrderedDict[object, _Bases | None] = OrderedDict()
         self._lock = threading.Lock()
 
     def ensure(
@@ -215,6 +240,7 @@ class Predictions:
         priority: Priority = Priority.VIEW,
         *,
         retry: bool = False,
+        haplotype: Haplotype | None = None,
     ) -> Progress:
         """Sees to it that a region is predicted: asks for what is missing, collects what is done.
 
@@ -228,6 +254,7 @@ class Predictions:
             tracks: Tracks of the model.
             priority: How urgent it is.
             retry: Compute windows again that failed before.
+            haplotype: Edits; both alleles are predicted where there are any.
 
         Raises:
             LimitError: The region is wider than ``settings.max_view``.
@@ -239,14 +266,16 @@ class Predictions:
                 f"zoom in to {self._settings.max_view:,} bp or less."
             )
         order = _Order(card, bundle, tuple(tracks), priority, retry)
-        requests = [
-            (window, self._request(order, window))
-            for window in windows_for(card, bundle, interval, tracks)
-        ]
-        statuses, error = self._advance(order, [(w, r) for w, r in requests if r is not None])
+        reads = [r for a in alleles(haplotype) for r in self._reads(order, interval, a)]
+        wanted = [(read, self._request(order, read)) for read in reads]
+        # Reads without an edit in reach are the same for both alleles: one job.
+        jobs = {request.id: (read, request) for read, request in wanted if request}
+        statuses, error = self._advance(order, jobs)
         states = tuple(
-            WindowState(w.use, "ready") if r is None else _window_state(w, statuses[r.id])
-            for w, r in requests
+            _window_state(read.window, statuses[request.id])
+            if request
+            else WindowState(read.window.use, "ready")
+            for read, request in wanted
         )
         etas = [s.eta_seconds for s in statuses.values() if s.eta_seconds is not None]
         eta = max(etas, default=None)
@@ -258,15 +287,27 @@ class Predictions:
             error=error or self._why_waiting(card, states),
         )
 
-    def values(self, card: ModelCard, bundle: Bundle, track: Track, interval: Interval) -> Values:
+    def values(
+        self,
+        card: ModelCard,
+        bundle: Bundle,
+        track: Track,
+        interval: Interval,
+        allele: Allele = REFERENCE,
+    ) -> Values:
         """Returns the native bins of a track that overlap an interval; computes nothing.
 
         For tracks with one value a bin; ``pairs.py`` reads contacts and junctions.
 
         Bins of different pieces of the reference do not share a grid: where the interval reaches
         into several pieces, the piece with the largest part of it is returned and the rest is NaN.
+
+        Bins of the alternate stand where those of the reference stand (``Haplotype.runs``): to the
+        left and to the right of an insertion or deletion they are read from two passes of the
+        network, each of which has the very phase of the reference on its side, so that no bin is
+        split. Bins all of whose bases are deleted are NaN.
         """
-        grid = WindowGrid(card, bundle.reference)
+        grid = allele.grid(card, bundle.reference)
         parts = sorted(grid.parts(interval), key=lambda pair: -pair[1].width)
         res = track.resolution
         origin = grid.origin(parts[0][0]) if parts else 0
@@ -274,54 +315,123 @@ class Predictions:
         values = np.full(-((start - interval.end) // res), np.nan, np.float32)
         if not parts:
             return Values(start, res, values)
-        for window in grid.windows_in(*parts[0]):
-            stored = self._store.read(self._key(card, bundle, window), track.id)
+        end = start + len(values) * res
+        for one in _stretches(grid.windows_in(*parts[0]), allele, res):
+            low, high = max(one.low, start), min(one.high, end)
+            stored = self._stored(card, bundle, track, one.read) if low < high else None
             if stored is None:
                 continue
-            low, high = max(window.use.start, start), min(window.use.end, start + len(values) * res)
             into = slice((low - start) // res, (high - start) // res)
-            taken = (low - window.output.start) // res
+            taken = (low - one.read.window.output.start) // res
             values[into] = stored[taken : taken + into.stop - into.start]
-            for left, right in self._read(card, bundle, window).padded(window, res, low, high):
+            gaps = self._bases_of(bundle, one.read)
+            for left, right in gaps.padded(one.read.window, res, low, high) if gaps else ():
                 values[(left - start) // res : (right - start) // res] = np.nan
         return Values(start, res, values)
 
     def stored(
-        self, card: ModelCard, bundle: Bundle, track: Track, windows: Iterable[Window]
+        self,
+        card: ModelCard,
+        bundle: Bundle,
+        track: Track,
+        windows: Iterable[Window],
+        allele: Allele = REFERENCE,
     ) -> Iterator[StoredWindow]:
-        """Yields what is stored of a track for each of some windows; computes nothing."""
-        for window in windows:
-            values = self._store.read(self._key(card, bundle, window), track.id)
-            bases = self._read(card, bundle, window)
-            out = window.output
-            padded = tuple(bases.padded(window, track.resolution, out.start, out.end))
-            yield StoredWindow(window, values, padded)
+        """Yields what is stored of a track for each of some windows; computes nothing.
+
+        Of the alternate a window is read once at each shift that its bases have, the smallest
+        first (``Haplotype.shifts``); what the genome lacks the flanks for is left out.
+        """
+        for read in _reads(windows, allele):
+            bases = self._bases_of(bundle, read)
+            if bases is not None:
+                out = read.window.output
+                padded = tuple(bases.padded(read.window, track.resolution, out.start, out.end))
+                values = self._store.read(self._key(card, bases), track.id)
+                yield StoredWindow(read.window, values, padded, read.shift)
+
+    def inserted(
+        self, card: ModelCard, bundle: Bundle, track: Track, interval: Interval, allele: Allele
+    ) -> list[tuple[Inserted, Values]]:
+        """Returns the bins of inserted bases, which have no place on the reference.
+
+        Args:
+            card: The model.
+            bundle: The genome.
+            track: A track of the model.
+            interval: Insertions in it, and at its end, are returned.
+            allele: The alternate.
+
+        Returns:
+            Each insertion with the bins that hold its bases, in coordinates of the alternate.
+        """
+        found = []
+        res = track.resolution
+        edited = allele.edited
+        for window in allele.grid(card, bundle.reference).windows(interval):
+            for one in edited.insertions if edited else ():
+                if not window.use.start < one.at <= window.use.end:
+                    continue
+                stored = self._stored(card, bundle, track, _Read(window, allele, one.shift))
+                origin = window.output.start + one.shift
+                first = (one.start - origin) // res
+                last = -((origin - one.start - one.length) // res)
+                values = np.full(last - first, np.nan, np.float32)
+                if stored is not None:
+                    known = stored[first:last]
+                    values[: len(known)] = known
+                found.append((one, Values(origin + first * res, res, values)))
+        return found
 
     def spans(
-        self, card: ModelCard, bundle: Bundle, track: Track, interval: Interval
+        self,
+        card: ModelCard,
+        bundle: Bundle,
+        track: Track,
+        interval: Interval,
+        allele: Allele = REFERENCE,
     ) -> list[Span]:
         """Returns where an interval has no prediction of a track, and why, from left to right."""
         found: list[Span] = []
         position = interval.start
-        for window in WindowGrid(card, bundle.reference).windows(interval):
-            low = max(window.use.start, interval.start)
-            high = min(window.use.end, interval.end)
-            if position < low:
-                found.append(Span(position, low, "unavailable"))
-            position = high
-            bases = self._read(card, bundle, window)
-            missing = self._store.missing(self._key(card, bundle, window), [track.id])
-            at = low
-            for left, right in bases.padded(window, track.resolution, low, high):
-                if missing and at < left:
-                    found.append(Span(at, left, "missing"))
-                found.append(Span(left, right, "padded"))
-                at = right
-            if missing and at < high:
-                found.append(Span(at, high, "missing"))
+        grid = allele.grid(card, bundle.reference)
+        for window in grid.windows(interval):
+            if position < window.use.start:
+                found.append(Span(position, window.use.start, "unavailable"))
+                position = window.use.start
+            for one in _stretches([window], allele, track.resolution):
+                low, high = max(one.low, position), min(one.high, interval.end)
+                if low >= high:
+                    continue
+                if position < low:
+                    found.append(Span(position, low, "deleted"))
+                found += self._spans_of(card, bundle, track, _Stretch(low, high, one.read))
+                position = high
+            end = min(window.use.end, interval.end)
+            if position < end:
+                found.append(Span(position, end, "deleted"))
+                position = end
         if position < interval.end:
             found.append(Span(position, interval.end, "unavailable"))
         return _joined(found)
+
+    def _spans_of(
+        self, card: ModelCard, bundle: Bundle, track: Track, one: _Stretch
+    ) -> Iterator[Span]:
+        """Yields what is missing of one stretch."""
+        bases = self._bases_of(bundle, one.read)
+        if bases is None:
+            yield Span(one.low, one.high, "unavailable")
+            return
+        missing = self._store.missing(self._key(card, bases), [track.id])
+        at = one.low
+        for left, right in bases.padded(one.read.window, track.resolution, one.low, one.high):
+            if missing and at < left:
+                yield Span(at, left, "missing")
+            yield Span(left, right, "padded")
+            at = right
+        if missing and at < one.high:
+            yield Span(at, one.high, "missing")
 
     def summarise(  # noqa: PLR0917 - the order of ObservedTrack.summarise
         self,
@@ -332,6 +442,7 @@ class Predictions:
         start: int,
         end: int,
         n_bins: int,
+        allele: Allele = REFERENCE,
     ) -> Summary:
         """Returns mean, minimum and maximum of a track in equal bins; computes nothing.
 
@@ -346,49 +457,67 @@ class Predictions:
             start: Start of the first bin, 0-based; may be negative.
             end: End of the last bin; may lie beyond the chromosome.
             n_bins: How many bins.
+            allele: Which sequence; an alternate bin has the place of the reference bin.
         """
         edges = np.linspace(start, end, n_bins + 1)
         total = _Sums.empty(n_bins)
-        grid = WindowGrid(card, bundle.reference)
+        grid = allele.grid(card, bundle.reference)
         for _, part in grid.parts(Interval(chromosome, start, end)):
-            total = total.merged(_Sums.of(self.values(card, bundle, track, part), edges))
+            total = total.merged(_Sums.of(self.values(card, bundle, track, part, allele), edges))
         return Summary(*(a.astype(np.float32) for a in (total.mean, total.low, total.high)))
 
-    def _read(self, card: ModelCard, bundle: Bundle, window: Window) -> _Bases:
-        """Returns digest and gaps of a window, reading the sequence the first time only."""
-        where = window.interval
-        key = (bundle.reference.checksum, where.chromosome, where.start, where.end)
+    def _reads(self, order: _Order, interval: Interval, allele: Allele) -> list[_Read]:
+        """Returns what the network must read for a region, left out what the genome lacks."""
+        windows = windows_for(order.card, order.bundle, interval, order.tracks, allele)
+        return [r for r in _reads(windows, allele) if self._bases_of(order.bundle, r) is not None]
+
+    def _bases_of(self, bundle: Bundle, read: _Read) -> _Bases | None:
+        """Returns digest and gaps of a read, looking at the sequence the first time only.
+
+        None where the genome lacks some of it, as for a deletion near the end of a piece.
+        """
+        where, allele = read.window.interval, read.allele.key
+        place = (where.chromosome, where.start, where.end, read.shift)
+        key = (bundle.reference.checksum, *place, allele)
         with self._lock:
             if key in self._bases:
                 self._bases.move_to_end(key)
                 return self._bases[key]
-        text = sequence(window, bundle.reference)
-        bases = _Bases(sequence_sha256(text), unknown_runs(text, where.start))
+        try:
+            text = read.allele.sequence(read.window, bundle.reference, read.shift)
+        except SequenceUnavailableError:
+            bases = None
+        else:
+            bases = _Bases(sequence_sha256(text), unknown_runs(text, where.start))
         with self._lock:
             self._bases[key] = bases
             if len(self._bases) > REMEMBERED:
                 self._bases.popitem(last=False)
         return bases
 
-    def _key(self, card: ModelCard, bundle: Bundle, window: Window) -> WindowKey:
+    def _stored(self, card: ModelCard, bundle: Bundle, track: Track, read: _Read) -> Floats | None:
+        """Returns what is stored of a read, or None."""
+        bases = self._bases_of(bundle, read)
+        return None if bases is None else self._store.read(self._key(card, bases), track.id)
+
+    def _key(self, card: ModelCard, bases: _Bases) -> WindowKey:
         return WindowKey(
             model=card.id,
             weights_hash=card.weights_hash,
-            sequence_sha256=self._read(card, bundle, window).sha256,
+            sequence_sha256=bases.sha256,
             precision=card.precision,
             code=code_version(card.family),
         )
 
-    def _request(self, order: _Order, window: Window) -> Request | None:
-        """Returns what must be computed for a window, or None if nothing."""
-        bases = self._read(order.card, order.bundle, window)
-        if bases.blank(window.use):
+    def _request(self, order: _Order, read: _Read) -> Request | None:
+        """Returns what must be computed for a read, or None if nothing."""
+        bases = self._bases_of(order.bundle, read)
+        if bases is None or bases.blank(read.window.use):
             return None
-        key = self._key(order.card, order.bundle, window)
-        missing = self._store.missing(key, _ids(order.tracks, window))
+        missing = self._store.missing(self._key(order.card, bases), _ids(order.tracks, read.window))
         if not missing:
             return None
-        offered = _ids(order.card.tracks, window)
+        offered = _ids(order.card.tracks, read.window)
         return Request(
             model=order.card.id,
             weights_hash=order.card.weights_hash,
@@ -398,34 +527,36 @@ class Predictions:
         )
 
     def _advance(
-        self, order: _Order, missing: Sequence[tuple[Window, Request]]
+        self, order: _Order, jobs: dict[str, tuple[_Read, Request]]
     ) -> tuple[dict[str, JobStatus], str]:
         """Submits and collects; returns where each job stands, and what hindered it."""
-        statuses = {request.id: JobStatus("lost") for _, request in missing}
+        statuses = {id_: JobStatus("lost") for id_ in jobs}
         try:
-            if missing:
-                statuses |= self._jobs.status(list(statuses))
-            for window, request in missing:
-                status = statuses[request.id]
+            if jobs:
+                statuses |= self._jobs.status(list(jobs))
+            for id_, (read, request) in jobs.items():
+                status = statuses[id_]
                 if status.state == "done":
-                    status = self._collect(order, window, request)
+                    status = self._collect(order, read, request)
                 if _to_submit(order, status):
-                    bases = sequence(window, order.bundle.reference)
+                    bases = read.allele.sequence(read.window, order.bundle.reference, read.shift)
                     self._jobs.submit(
                         request, bases, order.card.family, order.priority, retry=order.retry
                     )
                     status = JobStatus("queued", priority=order.priority)
-                statuses[request.id] = status
+                statuses[id_] = status
         except LocuscopeError as error:
             return statuses, error.message
         return statuses, ""
 
-    def _collect(self, order: _Order, window: Window, request: Request) -> JobStatus:
+    def _collect(self, order: _Order, read: _Read, request: Request) -> JobStatus:
+        bases = self._bases_of(order.bundle, read)
+        assert bases is not None
         try:
             arrays = self._jobs.result(request.id)
         except NotFoundError:
             return JobStatus("lost")
-        self._store.write(self._key(order.card, order.bundle, window), arrays)
+        self._store.write(self._key(order.card, bases), arrays)
         return JobStatus("done")
 
     def _why_waiting(self, card: ModelCard, states: Sequence[WindowState]) -> str:
@@ -463,13 +594,25 @@ def _ids(tracks: Iterable[Track], window: Window) -> list[str]:
 
 
 def windows_for(
-    card: ModelCard, bundle: Bundle, interval: Interval, tracks: Sequence[Track]
+    card: ModelCard,
+    bundle: Bundle,
+    interval: Interval,
+    tracks: Sequence[Track],
+    allele: Allele = REFERENCE,
 ) -> list[Window]:
     """Returns the windows that predict some tracks in an interval, from left to right."""
-    grid = WindowGrid(card, bundle.reference)
+    grid = allele.grid(card, bundle.reference)
     pairs = any(track.modality == "CONTACT_MAPS" for track in tracks)
     windows = grid.windows(interval) + (grid.between(interval) if pairs else [])
     return sorted(windows, key=lambda window: window.use.start)
+
+
+def _reads(windows: Iterable[Window], allele: Allele) -> Iterator[_Read]:
+    """Yields what the network reads for some windows."""
+    for window in windows:
+        start, end = window.use.start, window.use.end
+        for shift in allele.edited.shifts(start, end) if allele.edited else [0]:
+            yield _Read(window, allele, shift)
 
 
 @dataclass(frozen=True)
@@ -523,6 +666,18 @@ def _integral(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[n
     return area
 
 
+def _stretches(windows: Iterable[Window], allele: Allele, resolution: int) -> Iterator[_Stretch]:
+    """Yields which bins are taken from which read, from left to right."""
+    for window in windows:
+        use = window.use
+        if allele.edited is None:
+            yield _Stretch(use.start, use.end, _Read(window, allele))
+            continue
+        for run in allele.edited.runs(use.start, resolution, use.width // resolution):
+            first, last = (use.start + bin_ * resolution for bin_ in (run.first, run.last))
+            yield _Stretch(first, last, _Read(window, allele, run.shift))
+
+
 def _to_submit(order: _Order, status: JobStatus) -> bool:
     if status.state == "queued":
         return order.priority < status.priority
@@ -535,7 +690,11 @@ def _window_state(window: Window, status: JobStatus) -> WindowState:
 
 
 def _digest(card: ModelCard, states: Iterable[WindowState]) -> str:
-    places = [(s.interval.chromosome, s.interval.start) for s in states if s.state == "ready"]
+    places = [
+        (i, s.interval.chromosome, s.interval.start)
+        for i, s in enumerate(states)
+        if s.state == "ready"
+    ]
     return hashlib.sha256(repr((card.id, places)).encode()).hexdigest()[:16]
 
 

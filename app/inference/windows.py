@@ -38,26 +38,44 @@ class Window:
 
 @dataclass(frozen=True)
 class _Grid:
-    """Windows on one piece: output ``k`` starts at ``first + k * stride``, the last at ``last``.
+    """Windows on one piece: one output at each start, of which two may overlap.
 
     Attributes:
         first: Start of the first output.
-        last: Start of the last output; congruent to ``first`` modulo the phase.
+        last: Start of the last output.
         stop: End of the last bin that has a prediction.
         stride: Distance of two outputs, and their width.
+        inner: The first start after ``first`` from which the others are one stride apart.
+        phase: All starts are congruent to ``first`` modulo this many bp.
     """
 
     first: int
     last: int
     stop: int
     stride: int
+    inner: int
+    phase: int
 
     @property
     def count(self) -> int:
-        return 1 + math.ceil((self.last - self.first) / self.stride)
+        if self.last <= self.first:
+            return 1
+        return 2 + max(0, math.ceil((self.last - self.inner) / self.stride))
 
     def start(self, index: int) -> int:
-        return min(self.first + index * self.stride, self.last)
+        if index == 0:
+            return self.first
+        return min(self.inner + (index - 1) * self.stride, self.last)
+
+    def border(self, index: int) -> int:
+        """Returns where a window takes over: each bin is then nearest to the centre of its own."""
+        if index == 0:
+            return self.first
+        if index == self.count:
+            return self.stop
+        start = self.start(index)
+        overlap = self.start(index - 1) + self.stride - start
+        return start + overlap // 2 // self.phase * self.phase
 
 
 class WindowGrid:
@@ -68,14 +86,19 @@ class WindowGrid:
     beyond its piece only over a true end of the chromosome (there the flank is N), so that bins
     nearer than ``card.crop`` to any other edge have no prediction.
 
+    Around an edit one window is centred on it as far as the piece allows, and the others lie one
+    output width apart from there to either side. The bins are the same ones.
+
     Args:
         card: The model.
         reference: What sequence there is; its pieces must not overlap.
+        centre: The base on which a window is centred, if on any.
     """
 
-    def __init__(self, card: ModelCard, reference: Reference) -> None:
+    def __init__(self, card: ModelCard, reference: Reference, centre: int | None = None) -> None:
         self.card = card
         self.reference = reference
+        self.centre = centre
         #: Outputs start this many bp apart or a multiple of it, so that bins never shift.
         self.phase = math.lcm(*(track.resolution for track in card.tracks))
 
@@ -107,10 +130,10 @@ class WindowGrid:
         grid = self._grid(piece)
         if grid is None or part.end <= grid.first or grid.stop <= part.start:
             return []
+        # Starts lie at most one stride apart, so that the one that is looked for is near.
         near = (max(part.start, grid.first) - grid.first) // grid.stride
-        # The last window takes bins from the one before it, so its neighbours are looked at too.
         low = max(min(near, grid.count - 1) - 1, 0)
-        high = min((part.end - 1 - grid.first) // grid.stride + 2, grid.count)
+        high = min((part.end - 1 - grid.first) // grid.stride + 3, grid.count)
         found = (self._window(piece, grid, index) for index in range(low, high))
         return [w for w in found if w.use.start < part.end and part.start < w.use.end]
 
@@ -165,30 +188,21 @@ class WindowGrid:
             if not (starts and ends):
                 return None
             last = first
-        return _Grid(first, last, stop, width)
+        inner = first + width
+        if self.centre is not None and first < self.centre < stop:
+            middle = first + round((self.centre - width / 2 - first) / phase) * phase
+            inner = first + ((min(max(middle, first), last) - first - 1) % width) + 1
+        return _Grid(first, last, stop, width, inner, phase)
 
     def _window(self, piece: Interval, grid: _Grid, index: int) -> Window:
-        width = grid.stride
-        start = grid.start(index)
-        use_start = self._border(grid) if 0 < index == grid.count - 1 else start
-        use_end = start + width
-        if index == grid.count - 2:
-            use_end = self._border(grid)
-        elif index == grid.count - 1:
-            use_end = grid.stop
-        window = self._at(piece, start)
-        return replace(window, use=Interval(piece.chromosome, use_start, use_end))
+        use = Interval(piece.chromosome, grid.border(index), grid.border(index + 1))
+        return replace(self._at(piece, grid.start(index)), use=use)
 
     def _at(self, piece: Interval, start: int) -> Window:
         """Returns the window whose output starts at a position, all of it to be used."""
         name, crop, end = piece.chromosome, self.card.crop, start + self.card.output_width
         output = Interval(name, start, end)
         return Window(Interval(name, start - crop, end + crop), output, output)
-
-    def _border(self, grid: _Grid) -> int:
-        """Returns where the last window takes over: each bin is then nearest to its centre."""
-        overlap = grid.start(grid.count - 2) + grid.stride - grid.last
-        return grid.last + overlap // 2 // self.phase * self.phase
 
 
 def sequence(window: Window, reference: Reference) -> str:
@@ -197,22 +211,31 @@ def sequence(window: Window, reference: Reference) -> str:
     Raises:
         SequenceUnavailableError: The reference does not cover the window.
     """
-    wanted = window.interval
-    length = reference.length(wanted.chromosome)
-    start = max(wanted.start, 0)
-    end = wanted.end if length is None else min(wanted.end, length)
-    bases = reference.fetch(Interval(wanted.chromosome, start, end))
-    return f"{'N' * (start - wanted.start)}{bases}{'N' * (wanted.end - end)}"
+    return bases(reference, window.interval.chromosome, window.interval.start, window.interval.end)
 
 
-def unknown_runs(bases: str, start: int) -> tuple[tuple[int, int], ...]:
+def bases(reference: Reference, chromosome: str, start: int, end: int) -> str:
+    """Returns the bases of ``[start, end)``, with N beyond the ends of the chromosome.
+
+    Raises:
+        SequenceUnavailableError: The reference does not cover them.
+    """
+    length = reference.length(chromosome)
+    past = end if length is None else max(0, length)
+    low, high = max(start, 0), min(end, past)
+    known = reference.fetch(Interval(chromosome, low, high)) if low < high else ""
+    left = min(max(0, -start), end - start)
+    return f"{'N' * left}{known}{'N' * (end - start - left - len(known))}"
+
+
+def unknown_runs(sequence: str, start: int) -> tuple[tuple[int, int], ...]:
     """Returns the runs of N in a sequence, as (start, end) on the chromosome.
 
     Args:
-        bases: The sequence.
+        sequence: The bases.
         start: Where its first base lies.
     """
-    return tuple((start + run.start(), start + run.end()) for run in re.finditer("N+", bases))
+    return tuple((start + run.start(), start + run.end()) for run in re.finditer("N+", sequence))
 
 
 def padded_spans(

@@ -24,9 +24,12 @@ from app.errors import (
     WorkerUnavailableError,
 )
 from app.genome.catalogue import Bundle
+from app.genome.edits import haplotype_of, parse_edits, variant_edit
 from app.genome.genes import GeneHit
+from app.genome.haplotype import Haplotype
 from app.genome.locus import format_interval, format_variant, format_width, parse_locus
 from app.genome.signals import ObservedTrack
+from app.inference.alleles import Allele, alleles
 from app.inference.jobs import Priority, WorkerInfo
 from app.web import describe
 from app.web.agreement import Agreement, agreement, paired_bins
@@ -34,7 +37,7 @@ from app.web.describe import JSON
 from app.web.figures.genes import pack_lanes
 from app.web.figures.tracks import track_figure
 from app.web.services import services
-from app.web.state import MAX_QUERY, variant_text
+from app.web.state import MAX_QUERY
 from app.web.theme import Mode as Ground
 from app.web.tile_request import TileRequest, read_tracks
 from app.web.tiles import TileRange, bin_width, pack
@@ -199,7 +202,7 @@ def search() -> JSON:
         return answer | {"error": describe.error(error)}
     place = format_interval(found.interval)
     if found.variant:
-        change = {"label": format_variant(found.variant), "locus": variant_text(found.variant)}
+        change = {"label": format_variant(found.variant), "locus": variant_edit(found.variant).text}
         suggestions["variants"] = [change | {"detail": "reference allele matches"}]
     elif found.kind != "gene":
         suggestions["regions"] = [
@@ -210,7 +213,7 @@ def search() -> JSON:
             "label": found.label,
             "kind": found.kind,
             "locus": place,
-            "variant": variant_text(found.variant) if found.variant else None,
+            "variant": variant_edit(found.variant).text if found.variant else None,
         }
     }
 
@@ -252,11 +255,20 @@ def view() -> JSON:
         "mode": state.mode,
         "theme": state.theme,
         "autoscale": state.autoscale,
-        "variant": variant_text(state.variant) if state.variant else None,
+        "compare": state.compare,
+        "edits": [describe.edit(one) for one in state.edits],
+        "edited": seen.haplotype is not None,
         "highlights": describe.highlights(state),
         "data": describe.data(seen, bins),
         "figure": track_figure(
-            seen.rows, transcripts, state.locus, seen.drawn, width, ground, state.mode
+            seen.rows,
+            transcripts,
+            state.locus,
+            seen.drawn,
+            width,
+            ground,
+            state.mode,
+            edited=seen.haplotype is not None,
         ),
     }
 
@@ -294,7 +306,8 @@ def predict() -> JSON:
     seen = read_view(asked["query"])
     if seen.card is None or not seen.predicted:
         return {"complete": True, "failed": False, "message": "", "ready": "", "spans": []}
-    ensure = partial(services().predictions.ensure, seen.card, seen.bundle)
+    haplotype = seen.haplotype
+    ensure = partial(services().predictions.ensure, seen.card, seen.bundle, haplotype=haplotype)
     locus, region = seen.state.locus, seen.drawn
     progress = ensure(locus, seen.predicted, Priority.VIEW, retry=asked.get("retry") is True)
     ready = [data_version(seen.bundle, seen.card), progress.ready]
@@ -322,10 +335,16 @@ def predict() -> JSON:
         "spans": [
             span._asdict()
             for span in services().predictions.spans(
-                seen.card, seen.bundle, seen.predicted[0], region
+                seen.card, seen.bundle, seen.predicted[0], region, alleles(haplotype)[-1]
             )
         ],
     }
+
+
+def _haplotype(bundle: Bundle, chromosome: str) -> Haplotype | None:
+    """Returns what the edits of a request make of a chromosome."""
+    texts = [*request.args.getlist("variant"), *request.args.getlist("edit")]
+    return haplotype_of(parse_edits("\n".join(texts), bundle), chromosome) if texts else None
 
 
 # --- Tiles --------------------------------------------------------------------------------------
@@ -343,8 +362,9 @@ def get_tiles() -> Response:
     where = TileRange(
         bundle.reference.resolve(_text("chrom")), _integer("bin"), _integer("from"), _integer("to")
     )
-    asked = TileRequest(bundle, card, read_tracks(_text("tracks", MAX_QUERY), bundle, card), where)
-    spans = [asked.spans(track) for track in asked.tracks if isinstance(track, Track)]
+    tracks = read_tracks(_text("tracks", MAX_QUERY), bundle, card)
+    asked = TileRequest(bundle, card, tracks, where, _haplotype(bundle, where.chromosome))
+    spans = [asked.spans(track) for track in asked.tracks]
     partial_ = any(span.state == "missing" for one in spans for span in one)
     response = Response(mimetype="application/octet-stream")
     query = request.query_string.decode("latin-1")
@@ -394,7 +414,13 @@ def get_agreement() -> JSON:
 def _pair_json(view: View, track: Track, observed: ObservedTrack, *, points: bool) -> JSON:
     if view.card is None:
         raise AssertionError("a row without a model has no pairs")
-    values = partial(services().predictions.values, view.card, view.bundle, track)
+    values = partial(
+        services().predictions.values,
+        view.card,
+        view.bundle,
+        track,
+        allele=Allele(view.haplotype),
+    )
     try:
         predicted, measured = paired_bins(values, observed, view.state.locus)
     except LocuscopeError as error:

@@ -9,6 +9,7 @@ from alphagenome.data.genome import Interval
 
 from app.errors import LocuscopeError
 from app.genome.catalogue import Bundle
+from app.genome.edits import SequenceEdit
 from app.genome.genes import Gene, Transcript
 from app.genome.locus import format_interval, format_width
 from app.web.rows import LABELS, Row, biosamples, track_groups
@@ -180,6 +181,24 @@ def highlights(state: ViewState) -> list[JSON]:
         for h in state.highlights
         if h.interval.chromosome == state.locus.chromosome
     ]
+
+
+def edit(made: SequenceEdit) -> JSON:
+    """Describes an edit: what it is in words, and where it stands."""
+    change = made.replacement
+    return {
+        "text": made.text,
+        "kind": made.kind,
+        "label": made.label,
+        "detail": made.detail,
+        "chrom": made.place.chromosome,
+        "start": made.place.start,
+        "end": made.place.end,
+        "deleted": [change.start + change.aligned, change.end] if change.shift < 0 else None,
+        "inserted": {"at": change.start + change.aligned, "length": change.shift}
+        if change.shift > 0
+        else None,
+    }
 
 
 def data(view: View, bins: int) -> JSON:

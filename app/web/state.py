@@ -11,17 +11,19 @@ from itertools import zip_longest
 from typing import Literal, TypeVar, get_args
 from urllib.parse import parse_qsl, quote, urlencode
 
-from alphagenome.data.genome import Interval, Variant
+from alphagenome.data.genome import Interval
 
 from app.errors import BadInputError, LocuscopeError, NotFoundError
 from app.genome.catalogue import Bundle, Catalogue
-from app.genome.locus import Locus, format_interval, format_variant, parse_locus
+from app.genome.edits import SequenceEdit, check_edits, parse_edit, variant_edit
+from app.genome.locus import Locus, format_interval, parse_locus
 from app.web.rows import RowStyle, Scale, all_rows, biosamples, track_groups
 from models.card import ModelCard, Summary
 
 Mode = Literal["stacked", "overlay", "mirror"]
 Theme = Literal["auto", "light", "dark"]
 Autoscale = Literal["group", "each"]
+Compare = Literal["overlay", "difference", "split", "reference", "alternate"]
 T = TypeVar("T")
 
 #: Version of the link format. A link without a version has this one.
@@ -56,7 +58,8 @@ class ViewState:
         hidden: Ids of rows left out.
         styles: Row id and style, for each row that does not have the default style.
         mode: How predicted and observed share a row.
-        variant: The variant in focus.
+        edits: Variants and other edits of the sequence, from left to right.
+        compare: How reference and alternate share a row where there are edits.
         highlights: Marked regions.
         theme: Colours of the page.
         autoscale: ``group``: predicted and observed share a y range; ``each``: one each.
@@ -70,7 +73,8 @@ class ViewState:
     hidden: tuple[str, ...] = ()
     styles: tuple[tuple[str, RowStyle], ...] = ()
     mode: Mode = "stacked"
-    variant: Variant | None = None
+    edits: tuple[SequenceEdit, ...] = ()
+    compare: Compare = "overlay"
     highlights: tuple[Highlight, ...] = ()
     theme: Theme = "auto"
     autoscale: Autoscale = "group"
@@ -90,11 +94,11 @@ class ViewState:
             *[("hide", row_id) for row_id in self.hidden],
             *[("style", _style_text(row_id, style)) for row_id, style in self.styles],
         ]
-        if self.variant is not None:
-            pairs.append(("variant", variant_text(self.variant)))
+        for edit in self.edits:
+            pairs.append(("variant" if edit.kind == "variant" else "edit", edit.text))
         for h in self.highlights:
             pairs.append(("highlight", _locus_text(h.interval) + (f";{h.note}" if h.note else "")))
-        for name, default in (("mode", "stacked"), ("theme", "auto"), ("autoscale", "group")):
+        for name, default in _DEFAULTS.items():
             if getattr(self, name) != default:
                 pairs.append((name, getattr(self, name)))
         return urlencode(pairs, quote_via=quote, safe="/:;,@~")
@@ -104,13 +108,12 @@ def _locus_text(interval: Interval) -> str:
     return format_interval(interval).replace(",", "")
 
 
-def variant_text(variant: Variant) -> str:
-    """Returns a variant as ``chr22:21700001:A>G``, which the locus box reads."""
-    return format_variant(variant).replace(",", "").replace(" ", ":")
-
-
+#: Words that are left out of a link where they are these.
+_DEFAULTS = {"mode": "stacked", "compare": "overlay", "theme": "auto", "autoscale": "group"}
 #: Keys that choose what is seen; a link with none of them opens the genome's first view.
-_CHOICES = {"locus", "model", "biosample", "track", "hide", "style", "variant", "highlight"}
+_CHOICES = {
+    *("locus", "model", "biosample", "track", "hide", "style", "variant", "edit", "highlight")
+}
 
 _STYLE_PARTS: dict[str, Callable[[str], object]] = {
     "height": int,
@@ -301,15 +304,14 @@ def from_query(
             reader.values.setdefault(key, []).append(value)
     card = _read_model(reader, bundle, cards)
     locus = _read_locus(reader, bundle, card)
-    variant_text = reader.take("variant")
-    variant = reader.attempt(lambda t: _variant(t, bundle), variant_text) if variant_text else None
     chosen = _read_rows(reader, bundle, card)
     state = ViewState(
         genome=bundle.id,
         locus=locus.interval,
         model=card.id if card else "",
         biosamples=_read_biosamples(reader, bundle, card, chosen["tracks"]),
-        variant=variant or locus.variant,
+        edits=_read_edits(reader, bundle, locus),
+        compare=reader.take_choice("compare", get_args(Compare)),  # type: ignore[arg-type]
         highlights=reader.take_all("highlight", lambda text: _highlight(text, bundle)),
         mode=reader.take_choice("mode", get_args(Mode)),  # type: ignore[arg-type]
         theme=reader.take_choice("theme", get_args(Theme)),  # type: ignore[arg-type]
@@ -391,11 +393,24 @@ def _read_rows(
     }
 
 
-def _variant(text: str, bundle: Bundle) -> Variant:
-    variant = parse_locus(text, bundle).variant
-    if variant is None:
-        raise BadInputError(f"“{_short(text)}” is not a variant.", "chr1:12345:A>G")
-    return variant
+def _read_edits(reader: _Reader, bundle: Bundle, locus: Locus) -> tuple[SequenceEdit, ...]:
+    """Reads what can be made together; what overlaps an edit before it is left out."""
+    asked = [
+        edit
+        for key in ("variant", "edit")
+        for edit in reader.take_all(key, lambda text: parse_edit(text, bundle))
+    ]
+    if locus.variant and not asked:
+        asked.append(variant_edit(locus.variant))
+    kept: list[SequenceEdit] = []
+    for edit in asked:
+        try:
+            check_edits([*kept, edit])
+        except LocuscopeError as error:
+            reader.notices.append(error.message)
+        else:
+            kept.append(edit)
+    return tuple(sorted(kept, key=lambda e: (e.place.chromosome, e.place.start, e.text)))
 
 
 def _highlight(text: str, bundle: Bundle) -> Highlight:

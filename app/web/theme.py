@@ -70,6 +70,12 @@ MODALITY_COLOURS_DARK: Final[dict[str, str]] = MODALITY_COLOURS | {
     "BASE_PROBABILITY": "#98A3B3",
 }
 
+#: What the alternate has more and less of than the reference; lifted on the dark ground.
+DIFFERENCE: Final[dict[Mode, dict[str, str]]] = {
+    "light": {"gain": "#B2182B", "loss": "#2166AC"},
+    "dark": {"gain": "#F4707C", "loss": "#6AAEE8"},
+}
+
 #: Sizes in px that Python figures and the style sheet share.
 SIZES: Final[dict[str, int]] = {
     "bar": 48,
@@ -101,7 +107,7 @@ def css_variables() -> str:
 
     def block(selector: str, mode: Mode, extra: dict[str, str]) -> str:
         colours = {f"modality-{m.lower()}": modality_colour(m, mode) for m in MODALITY_COLOURS}
-        tokens = PALETTE[mode] | colours | extra
+        tokens = PALETTE[mode] | DIFFERENCE[mode] | colours | extra
         return selector + "{" + "".join(f"--{k}:{v};" for k, v in tokens.items()) + "}"
 
     sizes = {name: f"{px}px" for name, px in SIZES.items()}

@@ -12,7 +12,9 @@ from alphagenome.data.genome import Interval
 
 from app.errors import LimitError, LocuscopeError, NotFoundError
 from app.genome.catalogue import Bundle
+from app.genome.haplotype import Haplotype
 from app.genome.signals import ObservedTrack
+from app.inference.alleles import Allele
 from app.inference.predictions import Span
 from app.web.services import services
 from app.web.tiles import MAX_TRACKS, TILE, Summarise, TileRange, TrackTiles, planes, tiles
@@ -20,13 +22,31 @@ from models.card import ModelCard, Track
 
 log = logging.getLogger("locuscope.web")
 
+#: Before the id of a predicted track: of the alternate allele.
+ALTERNATE = "alt:"
+
 #: Predictions are read over at most this many times the widest view (tiles reach beyond it), and
 #: this many native bins.
 TILES_TO_VIEW = 8
 MAX_NATIVE_BINS = 2**24
 
 
-def read_tracks(text: str, bundle: Bundle, card: ModelCard | None) -> list[Track | ObservedTrack]:
+@dataclass(frozen=True)
+class AlternateTrack:
+    """A predicted track of the alternate allele."""
+
+    track: Track
+
+    @property
+    def id(self) -> str:
+        """What names it in a request."""
+        return ALTERNATE + self.track.id
+
+
+AnyTrack = Track | AlternateTrack | ObservedTrack
+
+
+def read_tracks(text: str, bundle: Bundle, card: ModelCard | None) -> list[AnyTrack]:
     """Reads track ids with commas between them, each percent-encoded by itself.
 
     Raises:
@@ -36,8 +56,9 @@ def read_tracks(text: str, bundle: Bundle, card: ModelCard | None) -> list[Track
     ids = [unquote(part) for part in text.split(",")]
     if len(ids) > MAX_TRACKS:
         raise LimitError(f"{len(ids):,} tracks were asked for; at most {MAX_TRACKS} at once.")
-    known: dict[str, Track | ObservedTrack] = dict(bundle.tracks)
+    known: dict[str, AnyTrack] = dict(bundle.tracks)
     known |= {track.id: track for track in card.tracks} if card else {}
+    known |= {one.id: one for one in map(AlternateTrack, card.tracks)} if card else {}
     for id_ in ids:
         if id_ not in known:
             raise NotFoundError(f"There is no track “{id_[:100]}” in this genome and model.")
@@ -53,12 +74,14 @@ class TileRequest:
         card: The model; None where only measurements are asked for.
         tracks: Predicted tracks of the model and measured ones of the genome.
         where: Which tiles.
+        haplotype: Edits of that chromosome, if there are any.
     """
 
     bundle: Bundle
     card: ModelCard | None
-    tracks: list[Track | ObservedTrack]
+    tracks: list[AnyTrack]
     where: TileRange
+    haplotype: Haplotype | None = None
 
     @property
     def interval(self) -> Interval:
@@ -69,11 +92,19 @@ class TileRequest:
             self.where.chromosome, start, end if length is None else max(start, min(end, length))
         )
 
-    def spans(self, track: Track) -> list[Span]:
-        """Returns where a track is not computed yet, or cannot be."""
-        if self.card is None or not self.interval.width or self.too_wide(track):
+    def allele(self, track: Track | AlternateTrack) -> Allele:
+        """Returns which sequence a track is predicted of."""
+        return Allele(self.haplotype, isinstance(track, AlternateTrack))
+
+    def spans(self, track: AnyTrack) -> list[Span]:
+        """Returns where a track is not computed yet, or cannot be; nothing of what is measured."""
+        if isinstance(track, ObservedTrack) or self.card is None or not self.interval.width:
             return []
-        return services().predictions.spans(self.card, self.bundle, track, self.interval)
+        if self.too_wide(_about(track)):
+            return []
+        return services().predictions.spans(
+            self.card, self.bundle, _about(track), self.interval, self.allele(track)
+        )
 
     def too_wide(self, track: Track) -> bool:
         """Whether the tiles reach further than predictions are read."""
@@ -81,22 +112,34 @@ class TileRequest:
         widest = TILES_TO_VIEW * services().settings.max_view
         return width > widest or width // track.resolution > MAX_NATIVE_BINS
 
-    def summarise(self, track: Track | ObservedTrack) -> Summarise:
+    def summarise(self, track: AnyTrack) -> Summarise:
         """Returns what reads a track, or raises LimitError."""
         if isinstance(track, ObservedTrack):
             return track.summarise
-        if self.card is None or self.too_wide(track):
+        about = _about(track)
+        if self.card is None or self.too_wide(about):
             raise LimitError("Zoom in to see predictions.")
-        return partial(services().predictions.summarise, self.card, self.bundle, track)
+        return partial(
+            services().predictions.summarise,
+            self.card,
+            self.bundle,
+            about,
+            allele=self.allele(track),
+        )
 
-    def read(self, track: Track | ObservedTrack) -> TrackTiles:
+    def read(self, track: AnyTrack) -> TrackTiles:
         """Reads the tiles of a track; one that fails has no values, and says why."""
-        about = track if isinstance(track, Track) else track.track
+        about = _about(track)
+        id_ = track.id if isinstance(track, AlternateTrack) else about.id
         n_planes = planes(self.where.bin, about.resolution)
         try:
             values = tiles(self.summarise(track), self.where)[:, :n_planes]
         except LocuscopeError as error:
-            log.warning("tiles of %s: %s", about.id, error.message)
+            log.warning("tiles of %s: %s", id_, error.message)
             values = np.full((self.where.count, n_planes, TILE), np.nan, np.float32)
-            return TrackTiles(about.id, values, error.message)
-        return TrackTiles(about.id, values)
+            return TrackTiles(id_, values, error.message)
+        return TrackTiles(id_, values)
+
+
+def _about(track: AnyTrack) -> Track:
+    return track if isinstance(track, Track) else track.track

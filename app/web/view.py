@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from alphagenome.data.genome import Interval
 
 from app.genome.catalogue import Bundle
 from app.genome.chromosomes import ASSEMBLY_LENGTHS
+from app.genome.edits import haplotype_of
+from app.genome.haplotype import Haplotype
 from app.web.rows import Row, rows
 from app.web.services import services
 from app.web.state import ViewState, from_query
@@ -28,6 +31,11 @@ class View:
     def predicted(self) -> list[Track]:
         """Every predicted track in the rows."""
         return [track for row in self.rows for track in row.predicted]
+
+    @cached_property
+    def haplotype(self) -> Haplotype | None:
+        """What the edits make of the chromosome in view; None where they leave it as it is."""
+        return haplotype_of(self.state.edits, self.state.locus.chromosome)
 
     @property
     def drawn(self) -> Interval:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 import pytest
 from alphagenome.data.genome import Interval, Variant
@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from app.genome.bundle_file import SuggestedView
 from app.genome.catalogue import Bundle, Catalogue
+from app.genome.edits import SequenceEdit, variant_edit
 from app.web.rows import RowStyle, all_rows, rows
 from app.web.state import MAX_QUERY, Highlight, ViewState, from_query
 from models.card import ModelCard
 
 KEYS = (
-    *("genome", "locus", "model", "biosample", "track", "hide", "style", "variant", "highlight"),
-    *("mode", "theme", "autoscale", "v"),
+    *("genome", "locus", "model", "biosample", "track", "hide", "style", "variant", "edit"),
+    *("highlight", "mode", "compare", "theme", "autoscale", "v"),
 )
 Read = tuple[ViewState, list[str]]
 quick = hypothesis_settings(
@@ -52,13 +53,13 @@ def views(draw: st.DrawFn, bundle: Bundle, card: ModelCard) -> ViewState:
     def some(values: list[str]) -> tuple[str, ...]:
         return tuple(draw(st.lists(st.sampled_from(values), unique=True)))
 
-    variant = None
+    edits: tuple[SequenceEdit, ...] = ()
     if draw(st.booleans()):
         at = draw(st.integers(0, 99_999))
         ref = bundle.reference.fetch(Interval("chr1", at, at + 1))
         alts = ["A", "C", "G", "T", "AC", "GTT"]
         alt = draw(st.sampled_from([bases for bases in alts if bases != ref]))
-        variant = Variant("chr1", at + 1, ref, alt)
+        edits = (variant_edit(Variant("chr1", at + 1, ref, alt)),)
     # A note is what people type: any text that can be sent at all, blanks and signs included.
     notes = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
     return ViewState(
@@ -70,7 +71,8 @@ def views(draw: st.DrawFn, bundle: Bundle, card: ModelCard) -> ViewState:
         hidden=some(ids),
         styles=tuple((i, draw(styles())) for i in some(ids)),
         mode=draw(st.sampled_from(["stacked", "overlay", "mirror"])),
-        variant=variant,
+        edits=edits,
+        compare=draw(st.sampled_from(["overlay", "difference", "split", "alternate"])),
         highlights=tuple(
             draw(st.lists(st.builds(Highlight, intervals(), notes), max_size=3, unique_by=str))
         ),
@@ -170,7 +172,7 @@ def test_gene_and_variant_are_read_as_in_the_locus_box(
     ref = bundle.reference.fetch(Interval("chr1", 499, 500))
     alt = "A" if ref != "A" else "C"
     state, _ = read(f"locus=chr1-500-{ref}-{alt}", catalogue, cards)
-    assert state.variant == Variant("chr1", 500, ref, alt)
+    assert state.edits[0].variant == Variant("chr1", 500, ref, alt)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +188,9 @@ def test_gene_and_variant_are_read_as_in_the_locus_box(
         ("track=toy/CAGE/c9/%2B", "no track “toy/CAGE/c9/+”"),
         ("biosample=Hep", "no biosample “Hep”"),
         ("variant=chr1:500", "not a variant"),
+        ("edit=chr1:500-400:del", "start is after the end"),
+        ("edit=chr1:500-600:del&edit=chr1:590-700:inv", "overlap"),
+        ("compare=guess", "overlay, difference, split, reference or alternate"),
         ("highlight=chr1:900000-900001", "100,000 bp"),
         ("mode=sideways", "stacked, overlay or mirror"),
         ("theme=pink", "auto, light or dark"),
@@ -218,6 +223,19 @@ def test_the_nearest_reading_of_an_impossible_interval_is_shown(
     assert "Shown is chr1:99,001-100,000." in notices[0]
 
 
+def test_edits_are_one_haplotype_from_left_to_right(
+    catalogue: Catalogue, bundle: Bundle, cards: dict[str, ModelCard]
+) -> None:
+    ref = bundle.reference.fetch(Interval("chr1", 499, 500))
+    alt = "A" if ref != "A" else "G"
+    query = f"edit=chr1:9001-9100:inv&edit=chr1:101-200:del&variant=chr1:500:{ref}>{alt}"
+    state, notices = read(query, catalogue, cards)
+    assert notices == []
+    assert [e.kind for e in state.edits] == ["deletion", "variant", "inversion"]
+    assert parse_qs(state.to_query())["edit"] == ["chr1:101-200:del", "chr1:9001-9100:inv"]
+    assert parse_qs(state.to_query())["variant"] == [f"chr1:500:{ref}>{alt}"]
+
+
 def test_a_gene_or_variant_that_nobody_asked_for_is_not_shown(
     catalogue: Catalogue, bundle: Bundle, cards: dict[str, ModelCard]
 ) -> None:
@@ -228,7 +246,7 @@ def test_a_gene_or_variant_that_nobody_asked_for_is_not_shown(
     ref = bundle.reference.fetch(Interval("chr1", 499, 500))
     wrong, alt = [base for base in "ACGT" if base != ref][:2]
     state, notices = read(f"locus=chr1-500-{wrong}-{alt}", catalogue, cards)
-    assert state.variant is None
+    assert state.edits == ()
     assert state.locus == default.locus
     assert f"The reference has {ref}" in notices[0]
 

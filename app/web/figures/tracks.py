@@ -9,7 +9,7 @@ no axes of their own, which is what makes the redraw quick.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from alphagenome.data.genome import Interval
@@ -17,9 +17,14 @@ from alphagenome.data.genome import Interval
 from app.genome.genes import Transcript
 from app.web.figures.genes import gene_traces, pack_lanes
 from app.web.rows import Row
-from app.web.theme import FONT, PALETTE, SIZES, Mode, modality_colour, rgba
+from app.web.theme import DIFFERENCE, FONT, PALETTE, SIZES, Mode, modality_colour, rgba
+from app.web.tile_request import ALTERNATE
 
 Overlay = Literal["stacked", "overlay", "mirror"]
+Compare = Literal["overlay", "difference", "split", "reference", "alternate"]
+
+#: Traces that share a scale, beside those of the prediction.
+GROUPS = {"observed": "observed", "gain": "difference", "loss": "difference"}
 
 #: Lanes that the gene row always has, so that the rows below seldom move.
 MIN_GENE_LANES = 2
@@ -37,6 +42,8 @@ class Series:
         base: y in px of the value 0.
         height: px between 0 and the top of the scale.
         sign: 1 if values rise, -1 if they hang.
+        minus: Track id whose values are subtracted; empty for none.
+        only: Which differences are drawn.
     """
 
     track: str
@@ -44,6 +51,8 @@ class Series:
     base: float
     height: float
     sign: int
+    minus: str = ""
+    only: Literal["", "gain", "loss"] = ""
 
 
 def _halves(top: float, height: float, n_strands: int) -> list[tuple[float, float, int]]:
@@ -88,14 +97,57 @@ def row_series(
     return placed
 
 
+def compared_series(
+    row: Row, predicted: Sequence[Series]
+) -> dict[Compare, dict[str, list[Series]]]:
+    """Returns where reference and alternate are drawn, for each way to compare them.
+
+    Args:
+        row: The row.
+        predicted: Where the prediction would be drawn were there no edit.
+    """
+    top = min(s.base - s.height if s.sign > 0 else s.base for s in predicted) - HEADROOM
+    height = max(s.base if s.sign > 0 else s.base + s.height + HEADROOM for s in predicted) - top
+    reference = list(predicted)
+    alternate = [replace(s, track=ALTERNATE + s.track) for s in predicted]
+    split = {
+        part: [
+            Series(s.track, s.summary, *spot)
+            for s, spot in zip(
+                shown, _halves(top + i * height / 2, height / 2, len(shown)), strict=True
+            )
+        ]
+        for i, (part, shown) in enumerate((("reference", reference), ("alternate", alternate)))
+    }
+    band = height / len(predicted)
+    difference: dict[str, list[Series]] = {"gain": [], "loss": []}
+    for i, s in enumerate(predicted):
+        middle, reach = top + (i + 0.5) * band, band / 2 - HEADROOM
+        for only in ("gain", "loss"):
+            difference[only].append(
+                Series(ALTERNATE + s.track, row.summary, middle, reach, 1, s.track, only)
+            )
+    return {
+        "overlay": {"alternate": alternate, "reference": reference},
+        "difference": difference,
+        "split": split,
+        "reference": {"reference": reference},
+        "alternate": {"alternate": alternate},
+    }
+
+
 def _signal_trace(part: str, row: Row, series: list[Series], mode: Mode) -> dict[str, Any]:
     muted = PALETTE[mode]["muted"]
     colour = row.style.color or modality_colour(row.modality, mode)
-    if part == "predicted":
+    style: dict[str, Any] = {"line": {"width": 1, "color": muted}, "fillcolor": rgba(muted, 0.18)}
+    if part in ("predicted", "alternate"):
         style = {"line": {"width": 1, "color": colour}, "fillcolor": rgba(colour, 0.7)}
-    else:
-        style = {"line": {"width": 1, "color": muted}, "fillcolor": rgba(muted, 0.18)}
-    style["line"]["shape"] = "hv"  # type: ignore[index]
+    elif part == "reference":
+        style = {"line": {"width": 1.25, "color": muted}, "fillcolor": rgba(muted, 0.08)}
+    elif part in DIFFERENCE[mode]:
+        colour = DIFFERENCE[mode][part]
+        style = {"line": {"width": 1, "color": colour}, "fillcolor": rgba(colour, 0.75)}
+    style["line"]["shape"] = "hv"
     return {
         "type": "scatter",
         "mode": "lines",
@@ -104,7 +156,12 @@ def _signal_trace(part: str, row: Row, series: list[Series], mode: Mode) -> dict
         "showlegend": False,
         "x": [],
         "y": [],
-        "meta": {"row": row.id, "part": part, "series": [asdict(s) for s in series]},
+        "meta": {
+            "row": row.id,
+            "part": part,
+            "group": GROUPS.get(part, "predicted"),
+            "series": [asdict(s) for s in series],
+        },
         **style,
     }
 
@@ -117,6 +174,8 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
     width: int,
     mode: Mode = "light",
     overlay: Overlay = "stacked",
+    *,
+    edited: bool = False,
 ) -> dict[str, Any]:
     """Builds the figure of a view.
 
@@ -128,10 +187,13 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
         width: px of the visible part.
         mode: Light or dark ground.
         overlay: How predicted and observed share a row.
+        edited: Whether reference and alternate are compared.
 
     Returns:
         ``data`` and ``layout`` for Plotly, and ``geometry``: px top and height of the gene row and
-        of every signal row, and how many genes found no lane.
+        of every signal row, and how many genes found no lane. ``compare`` has, where there are
+        edits, the traces of the prediction for each way to compare, so that the page changes from
+        one to the other without asking again.
     """
     bp_per_px = view.width / width
     placed, hidden = pack_lanes(transcripts, view, bp_per_px)
@@ -142,8 +204,14 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
     top = gap + gene_height + gap
     geometry = []
     baselines: list[float] = []
+    compare: dict[Compare, list[dict[str, Any]]] = {}
     for row in rows:
         series = row_series(row, top, overlay)
+        if edited and "predicted" in series:
+            for how, parts in compared_series(row, series["predicted"]).items():
+                drawn = compare.setdefault(how, [])
+                drawn += [_signal_trace(part, row, s, mode) for part, s in parts.items()]
+            series = {part: s for part, s in series.items() if part == "observed"}
         for part in ("observed", "predicted"):
             if part in series:
                 traces.append(_signal_trace(part, row, series[part], mode))
@@ -180,6 +248,7 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
     return {
         "data": traces,
         "layout": layout,
+        "compare": compare,
         "geometry": {
             "genes": {"top": gap, "height": gene_height, "hidden": hidden},
             "rows": geometry,

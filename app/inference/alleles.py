@@ -1,0 +1,77 @@
+"""Which of two sequences is predicted, and by which windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from app.inference.windows import Window, WindowGrid, bases
+
+if TYPE_CHECKING:
+    from app.genome.haplotype import Haplotype
+    from app.genome.reference import Reference
+    from models.card import ModelCard
+
+
+@dataclass(frozen=True)
+class Allele:
+    """A sequence: the reference, or what edits make of it.
+
+    Both alleles of an edited view are read through the same windows, of which one is centred on
+    the edits, so that they differ by nothing but the edits.
+
+    Attributes:
+        haplotype: The edits of the view; None where there are none.
+        alternate: Whether it is the edited sequence.
+    """
+
+    haplotype: Haplotype | None = None
+    alternate: bool = False
+
+    def grid(self, card: ModelCard, reference: Reference) -> WindowGrid:
+        """Returns the windows through which it is read."""
+        return WindowGrid(card, reference, self.haplotype.middle if self.haplotype else None)
+
+    @cached_property
+    def edited(self) -> Haplotype | None:
+        """The edits that this sequence has; None for the reference."""
+        return self.haplotype if self.alternate else None
+
+    @property
+    def key(self) -> object:
+        """What names its bases, besides those of the reference."""
+        return self.edited and self.edited.replacements
+
+    def sequence(self, window: Window, reference: Reference, shift: int = 0) -> str:
+        """Returns the bases that the network reads: full width, with real flanks.
+
+        An insertion pushes bases out of the window and a deletion draws more of them in; N stands
+        beyond the ends of the chromosome only.
+
+        Args:
+            window: In coordinates of the reference.
+            reference: The genome.
+            shift: How far to the right of its place the window is read in the alternate.
+
+        Raises:
+            SequenceUnavailableError: The reference does not cover what is read.
+        """
+        where = window.interval
+
+        def read(start: int, end: int) -> str:
+            return bases(reference, where.chromosome, start, end)
+
+        if self.edited is None:
+            return read(where.start, where.end)
+        return self.edited.bases(read, where.start + shift, where.end + shift)
+
+
+REFERENCE = Allele()
+
+
+def alleles(haplotype: Haplotype | None) -> tuple[Allele, ...]:
+    """Returns reference and alternate of an edited view; of any other the reference alone."""
+    if haplotype is None:
+        return (REFERENCE,)
+    return Allele(haplotype), Allele(haplotype, alternate=True)
