@@ -63,8 +63,8 @@
   }
 
   const cache = new Map();
-  const tileKey = (genome, track, chromosome, bin, index) =>
-    `${genome}|${track}|${chromosome}|${bin}|${index}`;
+  const tileKey = (scene, track, chromosome, bin, index) =>
+    `${scene}|${track}|${chromosome}|${bin}|${index}`;
 
   function remember(key, tile) {
     cache.delete(key);
@@ -92,15 +92,18 @@
 
   // Fetches what is not held yet of `tracks` over [start, end). Returns whether some of it is still
   // missing windows that may come.
-  // `version` names a finished prediction, so that the browser may keep the answer for good.
-  async function loadTiles({ genome, model, chromosome, start, end, bin, tracks, version }, signal) {
+  // `version` names a finished prediction, so that the browser may keep the answer for good; `scene`
+  // names the genome with its `edits`, under which tiles are kept here.
+  async function loadTiles(wanted, signal) {
+    const { genome, model, chromosome, start, end, bin, tracks, version } = wanted;
+    const { scene, edits } = wanted;
     const first = Math.floor(Math.max(0, start) / (bin * TILE));
     const last = Math.floor(Math.max(0, end - 1) / (bin * TILE));
     const missing = new Map();
     for (const track of tracks) {
       const need = [];
       for (let index = first; index <= last; index += 1) {
-        const tile = cache.get(tileKey(genome, track, chromosome, bin, index));
+        const tile = cache.get(tileKey(scene, track, chromosome, bin, index));
         if (!tile || tile.partial) need.push(index);
       }
       if (need.length) {
@@ -121,12 +124,13 @@
           query.set("tracks", ids.map(encodeURIComponent).join(","));
           if (model) query.set("model", model);
           if (version) query.set("v", version);
+          edits.forEach(([key, text]) => query.append(key, text));
           const response = await request(`/api/v1/tiles?${query}`, { signal });
           const { header, tiles } = parseTiles(await response.arrayBuffer());
           partial = partial || header.partial;
           for (const tile of tiles) {
             tile.partial = header.partial;
-            remember(tileKey(genome, tile.track, chromosome, bin, tile.index), tile);
+            remember(tileKey(scene, tile.track, chromosome, bin, tile.index), tile);
           }
         });
       }),
@@ -134,13 +138,13 @@
     return partial;
   }
 
-  const tileAt = (genome, track, chromosome, bin, index) =>
-    cache.get(tileKey(genome, track, chromosome, bin, index));
+  const tileAt = (scene, track, chromosome, bin, index) =>
+    cache.get(tileKey(scene, track, chromosome, bin, index));
 
   // Value of `track` in the bin that holds a position; NaN where there is none.
-  function valueAt(genome, track, chromosome, bin, position, plane) {
+  function valueAt(scene, track, chromosome, bin, position, plane) {
     const index = Math.floor(position / (bin * TILE));
-    const tile = tileAt(genome, track, chromosome, bin, index);
+    const tile = tileAt(scene, track, chromosome, bin, index);
     if (!tile) return NaN;
     const planes = tile.planes;
     return (planes[plane] || planes[0])[Math.floor(position / bin) - index * TILE];

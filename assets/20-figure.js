@@ -9,25 +9,31 @@
     log: (value) => Math.sign(value) * Math.log1p(Math.abs(value)),
   };
 
-  // Calls visit(binStart, value) for every bin of [start, end), left to right.
-  function eachBin(where, track, plane, start, end, visit) {
-    const { genome, chromosome, bin } = where;
+  // Calls visit(binStart, value) for every bin of [start, end), left to right: the value of a
+  // series, which may be the difference of two tracks and of that the gain or the loss alone.
+  function eachBin(where, series, start, end, visit) {
+    const { scene, chromosome, bin } = where;
+    const plane = PLANE[series.summary];
     const first = Math.floor(Math.max(0, start) / bin);
     const last = Math.ceil(end / bin);
-    let tile = null;
+    const planeOf = (track, index) => {
+      const tile = track && ls.tileAt(scene, track, chromosome, bin, index);
+      return tile ? tile.planes[plane] || tile.planes[0] : null;
+    };
+    let values = null;
+    let minus = null;
     let index = -1;
     for (let at = first; at < last; at += 1) {
       const tileIndex = Math.floor(at / ls.TILE);
       if (tileIndex !== index) {
         index = tileIndex;
-        tile = ls.tileAt(genome, track, chromosome, bin, index);
+        values = planeOf(series.track, index);
+        minus = planeOf(series.minus, index);
       }
-      if (!tile) {
-        visit(at * bin, NaN);
-        continue;
-      }
-      const values = tile.planes[plane] || tile.planes[0];
-      visit(at * bin, values[at - index * ls.TILE]);
+      let value = values ? values[at - index * ls.TILE] : NaN;
+      if (series.minus) value -= minus ? minus[at - index * ls.TILE] : NaN;
+      if ((series.only === "gain" && value < 0) || (series.only === "loss" && value > 0)) value = 0;
+      visit(at * bin, value);
     }
   }
 
@@ -35,7 +41,7 @@
   function highest(where, series, start, end) {
     let top = 0;
     for (const one of series) {
-      eachBin(where, one.track, PLANE[one.summary], start, end, (_, value) => {
+      eachBin(where, one, start, end, (_, value) => {
         if (Math.abs(value) > top) top = Math.abs(value);
       });
     }
@@ -50,7 +56,7 @@
     const { base, sign } = series;
     let open = false;
     let edge = 0;
-    eachBin(where, series.track, PLANE[series.summary], start, end, (binStart, value) => {
+    eachBin(where, series, start, end, (binStart, value) => {
       if (Number.isNaN(value)) {
         if (open) {
           x.push(edge, null);
@@ -75,31 +81,55 @@
     }
   }
 
+  // The same polygon of a few bins by themselves, as an SVG path of `width` px for `found.length` bp.
+  function stepPath(bins, found, series, { tops, scale }, width) {
+    const top = tops[0];
+    const px = top > 0 ? series.height / transforms[scale](top) : 0;
+    const { base, sign } = series;
+    const x = (at) => Math.max(0, Math.min(width, ((at - found.start) * width) / found.length));
+    const parts = [`M0 ${base}`];
+    bins.values.forEach((value, i) => {
+      const left = bins.start + i * bins.resolution;
+      const reach = Math.max(-series.height, Math.min(series.height, transforms[scale](value || 0) * px));
+      parts.push(`H${x(left)}V${base - sign * reach}H${x(left + bins.resolution)}`);
+    });
+    return `${parts.join("")}V${base}Z`;
+  }
+
   // Fills the signal traces of a figure. Returns by row the tops of its scales: one that predicted
-  // and observed share, or with `shared` false one each, predicted first.
-  function fill(figure, where, region, visible, settings, shared) {
+  // and observed share, or with `shared` false one each, predicted first; and that of the
+  // difference of the alleles, which is as far below 0 as above.
+  function fill(data, where, region, visible, settings, shared) {
     const byRow = new Map();
-    for (const trace of figure.data) {
+    for (const trace of data) {
       if (!trace.meta) continue;
-      byRow.set(trace.meta.row, [trace, ...(byRow.get(trace.meta.row) || [])]);
+      byRow.set(trace.meta.row, [...(byRow.get(trace.meta.row) || []), trace]);
     }
     const tops = new Map();
     for (const [row, traces] of byRow) {
       const { scale, max } = settings[row];
-      const groups = shared ? [traces] : traces.map((trace) => [trace]);
-      const rowTops = groups.map((group) => {
+      const of = (...names) => traces.filter((trace) => names.includes(trace.meta.group));
+      const top = (group, limit) => {
         const series = group.flatMap((trace) => trace.meta.series);
-        const top = max || highest(where, series, visible.start, visible.end);
+        const value = limit || highest(where, series, visible.start, visible.end);
         for (const trace of group) {
           trace.x = [];
           trace.y = [];
           for (const one of trace.meta.series) {
-            polygon(where, one, region.start, region.end, top, scale, trace.x, trace.y);
+            polygon(where, one, region.start, region.end, value, scale, trace.x, trace.y);
           }
         }
-        return top;
+        return value;
+      };
+      const groups = shared
+        ? [of("predicted", "observed")]
+        : [of("predicted"), of("observed")];
+      const differing = of("difference");
+      tops.set(row, {
+        tops: groups.filter((group) => group.length).map((group) => top(group, max)),
+        difference: differing.length ? top(differing, 0) : null,
+        scale,
       });
-      tops.set(row, { tops: rowTops, scale });
     }
     return tops;
   }
@@ -141,5 +171,5 @@
     return parts.join("");
   }
 
-  Object.assign(ls, { fill, ruler, PLANE });
+  Object.assign(ls, { fill, stepPath, ruler, PLANE });
 })();

@@ -13,7 +13,7 @@
   let base = null; // {chromosome, start, end}: the view for which the figure was drawn
   let region = null; // what the figure covers: base and a screen on either side
   let visible = null; // {start, end} at this moment, while a hand moves it
-  let where = null; // {genome, chromosome, bin}: which tiles are drawn
+  let where = null; // {scene, chromosome, bin}: which tiles are drawn
   let progress = null;
   let agreement = new Map();
   let loading = null; // AbortController of the load under way
@@ -158,8 +158,17 @@
 
   // ---- Loading --------------------------------------------------------------------------------
 
+  const ALTERNATE = "alt:"; // before the id of a predicted track: of the alternate allele
   const signalTracks = () =>
-    view.rows.flatMap((row) => [...row.predicted, ...row.observed].map((track) => track.id));
+    view.rows.flatMap((row) => [
+      ...[...row.predicted, ...row.observed].map((track) => track.id),
+      ...(view.edited ? row.predicted.map((track) => ALTERNATE + track.id) : []),
+    ]);
+
+  // The edits as the link has them, and what names the genome with them.
+  const edits = () =>
+    view.edits.map((one) => [one.kind === "variant" ? "variant" : "edit", one.text]);
+  const scene = () => [view.genome.id, ...edits().flat()].join("|");
 
   // Names finished data, so that the browser may keep the tiles; empty while windows are missing.
   function tileVersion() {
@@ -178,6 +187,8 @@
       bin,
       tracks: signalTracks(),
       version: tileVersion(),
+      edits: edits(),
+      scene: scene(),
     };
   }
 
@@ -348,17 +359,18 @@
     base = { chromosome, start, end };
     region = { start: start - span, end: end + span };
     visible = { start, end };
-    where = { genome: view.genome.id, chromosome, bin };
+    where = { scene: scene(), chromosome, bin };
     const settings = Object.fromEntries(
       view.rows.map((row) => [row.id, { scale: row.style.scale, max: row.style.ymax }]),
     );
-    const tops = ls.fill(figure, where, region, base, settings, view.autoscale === "group");
+    const data = [...figure.data, ...(figure.compare[view.compare] || [])];
+    const tops = ls.fill(data, where, region, base, settings, view.autoscale === "group");
     const px = plotWidth();
     drawnPx = px;
     figure.layout.width = 3 * px;
     $("world").style.width = `${3 * px}px`;
     $("world").style.height = `${figure.geometry.height}px`;
-    window.Plotly.react($("figure"), figure.data, figure.layout, { staticPlot: true });
+    window.Plotly.react($("figure"), data, figure.layout, { staticPlot: true });
     drawRuler(px);
     drawOverview();
     drawn = true;
@@ -409,7 +421,7 @@
   function drawStates() {
     // What failed is said in words; a shimmer would promise that it is on its way.
     const spans = ((progress && progress.spans) || []).filter(
-      (span) => span.state !== "missing" || !progress.failed,
+      (span) => (span.state !== "missing" || !progress.failed) && span.state !== "deleted",
     );
     const px = drawnPx / (base.end - base.start);
     const world = [];
@@ -445,16 +457,8 @@
       const width = Math.max(1, (mark.end - mark.start) * px);
       world.push(`<div class="highlight" style="left:${left}px;width:${width}px"></div>`);
     }
-    if (view.variant) {
-      const [, position, change] = view.variant.match(/:(\d+):(.+)$/);
-      const left = (Number(position) - 1 - region.start) * px;
-      const width = Math.max(2, change.split(">")[0].length * px);
-      world.push(
-        `<div class="variant" style="left:${left}px;width:${width}px"><b>${change}</b></div>`,
-      );
-    }
     $("bands").innerHTML = world.join("");
-    emit("states", { progress, base });
+    emit("states", { progress, base, region, px });
   }
 
   // ---- Public ---------------------------------------------------------------------------------
@@ -464,12 +468,28 @@
       row,
       predicted: row.predicted.map((t) => valueOf(t, position, row)),
       observed: row.observed.map((t) => valueOf(t, position, row)),
+      alternate: view.edited
+        ? row.predicted.map((t) => valueOf({ id: ALTERNATE + t.id }, position, row))
+        : [],
     }));
+  }
+
+  // Changes how reference and alternate are compared; all that it takes is here already.
+  function compare(how) {
+    if (!view || !drawn || view.compare === how) return;
+    view.compare = how;
+    const query = new URLSearchParams(params);
+    if (how === "overlay") query.delete("compare");
+    else query.set("compare", how);
+    view.query = query.toString().replaceAll("+", "%20");
+    setParams(view.query, "push");
+    draw(view.figure);
+    emit("compare", how);
   }
 
   function valueOf(track, position, row) {
     const plane = ls.PLANE[row.summary];
-    return ls.valueAt(where.genome, track.id, where.chromosome, where.bin, position, plane);
+    return ls.valueAt(where.scene, track.id, where.chromosome, where.bin, position, plane);
   }
 
   Object.assign(ls, {
@@ -486,6 +506,7 @@
     bounds,
     settleSoon,
     valuesAt,
+    compare,
     retry: () => poll(undefined, true),
     // Fits what is drawn to a new width at once; false if there is nothing to fit.
     resized: () => {

@@ -110,7 +110,8 @@
       remember(text);
       box().blur();
       const { locus, variant } = answer.understood;
-      await ls.go({ locus, variant: variant || null });
+      // A variant that is looked up is looked at alone; going elsewhere keeps the edits.
+      await ls.go(variant ? { locus, variant, edit: null } : { locus });
     } catch (error) {
       if (!(error instanceof ls.ServerError)) throw error;
       showError(error);

@@ -72,15 +72,23 @@
     for (const node of document.querySelectorAll(".row-label[data-row]")) {
       const top = tops.get(node.dataset.row);
       if (!top) continue;
-      const text = top.tops.filter((one) => one > 0).map(ls.valueText).join(" | ");
+      const parts = top.tops.filter((one) => one > 0).map(ls.valueText);
+      if (top.difference !== null) parts.unshift(`\u00b1${ls.valueText(top.difference)}`);
+      const text = parts.join(" | ");
       node.querySelector(".row-top").textContent = text + (text && top.scale === "log" ? " ln" : "");
       node.querySelector(".row-top").title =
-        top.tops.length > 1 ? "Top of the scale: predicted | observed" : "Top of the scale";
+        top.difference !== null
+          ? "Top and bottom of the scale of the difference, alternate \u2212 reference"
+          : top.tops.length > 1
+            ? "Top of the scale: predicted | observed"
+            : "Top of the scale";
       // Where both strands share the row, 0 is in the middle.
       const pair = ls.state().view.rows.find((row) => row.id === node.dataset.row).strand === "+-";
-      node.querySelector(".row-zero").hidden = !text || pair;
+      node.querySelector(".row-zero").hidden = !text || pair || top.difference !== null;
     }
   });
+
+  ls.tops = () => tops;
 
   ls.on("agreement", (agreement) => {
     for (const node of document.querySelectorAll(".row-label[data-row]")) {

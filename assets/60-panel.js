@@ -69,7 +69,8 @@
   const controls = {
     genome: (value) => {
       if (value && value !== panel.genome) {
-        ls.go({ genome: value, locus: null, track: null, hide: null, style: null, variant: null });
+        const none = { locus: null, track: null, hide: null, style: null };
+        ls.go({ genome: value, ...none, variant: null, edit: null });
       }
     },
     model: (value) => {

@@ -4,6 +4,8 @@
   const ls = window.locuscope;
   const { $ } = ls;
 
+  const BASE_PX = 6; // from here on a single base can be clicked
+
   let drag = null;
   let selection = null; // {start, end} chosen by Shift-drag
 
@@ -66,6 +68,11 @@
     }
   }
 
+  function baseWidth() {
+    const { visible } = ls.state();
+    return $("viewport").clientWidth / (visible.end - visible.start);
+  }
+
   // The figure ends one screen beyond the view: fetch more before the hand gets there.
   function outOfMargin() {
     const { base, visible } = ls.state();
@@ -80,6 +87,7 @@
     element.classList.remove("dragging");
     if (kind === "pan") {
       if (moved) ls.settle();
+      else if (baseWidth() >= BASE_PX) ls.offerBase(Math.floor(ls.positionAt(event.clientX)), event);
       return;
     }
     const a = ls.positionAt(Math.min(x, event.clientX));
@@ -154,11 +162,12 @@
     const parts = [ls.positionText(base.chromosome, position)];
     const values = ls.valuesAt(position);
     const shown = under ? values.filter((one) => one.row.id === under.id) : values.slice(0, 3);
-    for (const { row, predicted, observed } of shown) {
+    for (const { row, predicted, observed, alternate } of shown) {
       const name = `${row.label} ${row.biosample ? row.biosample.name : row.title}`;
       const say = (list) => list.map(ls.valueText).join(", ");
       const said = [];
-      if (predicted.length) said.push(`predicted ${say(predicted)}`);
+      if (alternate.length) said.push(`reference ${say(predicted)}`, `alternate ${say(alternate)}`);
+      else if (predicted.length) said.push(`predicted ${say(predicted)}`);
       if (observed.length) said.push(`observed ${say(observed)}`);
       parts.push(`${name}: ${said.join(" / ")}`);
     }

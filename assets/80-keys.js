@@ -84,8 +84,16 @@
       ls.clearSelection();
       ls.toast("Locus copied");
     },
+    "select-delete": () => ls.editSelection("del"),
+    "select-invert": () => ls.editSelection("inv"),
+    "select-duplicate": () => ls.editSelection("dup"),
+    "select-shuffle": () => ls.editSelection("shuffle"),
     "select-close": () => ls.clearSelection(),
+    "show-edits": () => ls.focusEdits(),
+    "flip-allele": () => ls.flipAllele(),
   };
+
+  ls.act = (name) => actions[name]();
 
   const keys = {
     ArrowLeft: (event) => ls.pan(event.shiftKey ? -1 : -0.2),
@@ -98,6 +106,9 @@
     n: () => gene("next"),
     p: () => gene("previous"),
     h: highlight,
+    v: () => ls.focusEdits(),
+    d: () => ls.nextWay(),
+    a: () => ls.flipAllele(),
     u: () => window.history.back(),
     l: copyLink,
     "?": actions["show-help"],

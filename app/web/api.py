@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import partial
-from urllib.parse import parse_qsl, quote, urlencode
 
 import numpy as np
 from alphagenome.data.genome import Interval
 from flask import Blueprint, Response, jsonify, request
-from werkzeug.exceptions import BadRequest
 
 from app.errors import (
     BadInputError,
-    LimitError,
     LocuscopeError,
     NotFoundError,
     WorkerUnavailableError,
@@ -33,6 +30,7 @@ from app.inference.alleles import Allele, alleles
 from app.inference.jobs import Priority, WorkerInfo
 from app.web import describe
 from app.web.agreement import Agreement, agreement, paired_bins
+from app.web.asked import MAX_NAME, asked_integer, asked_json, asked_text, view_query
 from app.web.describe import JSON
 from app.web.figures.genes import pack_lanes
 from app.web.figures.tracks import track_figure
@@ -58,8 +56,6 @@ MAX_HITS = 10
 MAX_HITS_READ = 500
 NOT_COVERED = "beyond the sequence of this genome"
 MAX_POINTS = 2_000
-#: No genome, chromosome or gene has a longer name.
-MAX_NAME = 100
 NO_WORKER = "No worker is running. Start one with: locuscope worker"
 #: A complete tile never changes under the version in its address.
 FOREVER = "public, max-age=31536000, immutable"
@@ -68,30 +64,8 @@ FOREVER = "public, max-age=31536000, immutable"
 # --- What a request says ------------------------------------------------------------------------
 
 
-def _view_query(*own: str) -> str:
-    """Returns the request's query without the keys that belong to the route, not to the view."""
-    pairs = parse_qsl(request.query_string.decode("latin-1"), keep_blank_values=True)
-    return urlencode([pair for pair in pairs if pair[0] not in own], quote_via=quote)
-
-
-def _text(name: str, longest: int = MAX_NAME) -> str:
-    text = request.args.get(name, "")
-    if not text:
-        raise BadInputError(f"“{name}” is missing.")
-    if len(text) > longest:
-        raise LimitError(f"“{name}” has {len(text):,} characters; at most {longest:,} are read.")
-    return text
-
-
-def _integer(name: str, default: int | None = None) -> int:
-    text = _text(name) if default is None else request.args.get(name, str(default))
-    if not (text.isascii() and text.isdecimal() and len(text) <= 12):
-        raise BadInputError(f"“{name}” must be a whole number of at most 12 digits.")
-    return int(text)
-
-
 def _width() -> int:
-    width = _integer("width", WIDTH)
+    width = asked_integer("width", WIDTH)
     if not 1 <= width <= MAX_WIDTH:
         raise BadInputError(f"“width” must be 1 to {MAX_WIDTH:,} px.")
     return width
@@ -138,11 +112,11 @@ def models() -> JSON:
 @api.get("/genes")
 def genes() -> JSON:
     """Lists one transcript a gene that overlaps a region, each with its display lane."""
-    bundle = services().catalogue.get(_text("genome"))
-    start, end = _integer("start"), _integer("end")
+    bundle = services().catalogue.get(asked_text("genome"))
+    start, end = asked_integer("start"), asked_integer("end")
     if start >= end:
         raise BadInputError("“start” must be below “end”.")
-    interval = Interval(bundle.reference.resolve(_text("chrom")), start, end)
+    interval = Interval(bundle.reference.resolve(asked_text("chrom")), start, end)
     found = longest_per_gene(bundle.genes.overlapping(interval))
     placed, hidden = pack_lanes(found, interval, interval.width / _width())
     return {
@@ -158,15 +132,15 @@ def next_gene() -> JSON:
 
     Genes of which the reference has no sequence are passed over.
     """
-    bundle = services().catalogue.get(_text("genome"))
+    bundle = services().catalogue.get(asked_text("genome"))
     direction = request.args.get("direction", "next")
     if direction not in ("next", "previous"):
         raise BadInputError("“direction” is next or previous.")
     forward = direction == "next"
     find = bundle.genes.next_gene if forward else bundle.genes.previous_gene
-    chromosome = bundle.reference.resolve(_text("chrom"))
+    chromosome = bundle.reference.resolve(asked_text("chrom"))
     pieces = bundle.reference.pieces_on(chromosome)
-    position = asked = _integer("pos")
+    position = asked = asked_integer("pos")
     while gene := find(chromosome, position):
         position = (gene.start + gene.end) // 2
         if any(piece.overlaps(gene.interval) for piece in pieces):
@@ -181,7 +155,7 @@ def next_gene() -> JSON:
 @api.get("/search")
 def search() -> JSON:
     """Suggests what a text in the locus box may mean, and says how it would be understood."""
-    bundle = services().catalogue.get(_text("genome"))
+    bundle = services().catalogue.get(asked_text("genome"))
     text = request.args.get("q", "")
     suggestions: dict[str, list[JSON]] = {"genes": [], "regions": [], "variants": []}
     answer: JSON = {"suggestions": suggestions}
@@ -235,7 +209,7 @@ def view() -> JSON:
     """Describes a view completely: what to draw, from which tiles, and what could not be read."""
     width = _width()
     ground: Ground = "dark" if request.args.get("ground") == "dark" else "light"
-    seen = read_view(_view_query("width", "ground"))
+    seen = read_view(view_query("width", "ground"))
     state, bundle, card = seen.state, seen.bundle, seen.card
     scale = state.locus.width / width
     bins = bin_width(scale)
@@ -276,7 +250,7 @@ def view() -> JSON:
 @api.get("/tracks")
 def get_tracks() -> Response:
     """Lists all that can be chosen of a genome and a model: rows by modality, and biosamples."""
-    bundle = services().catalogue.get(_text("genome"))
+    bundle = services().catalogue.get(asked_text("genome"))
     card = services().card(request.args.get("model", ""))
     response = jsonify(
         groups=describe.row_choices(bundle, card),
@@ -297,12 +271,7 @@ def predict() -> JSON:
 
     The page repeats this while ``complete`` is false; computing stops for whom nobody asks.
     """
-    try:
-        asked = request.get_json()
-    except (BadRequest, RecursionError):  # of JSON nested too deep
-        asked = None
-    if not isinstance(asked, dict) or not isinstance(asked.get("query"), str):
-        raise BadInputError("The body must be JSON with the query of the view under “query”.")
+    asked = asked_json("query")
     seen = read_view(asked["query"])
     if seen.card is None or not seen.predicted:
         return {"complete": True, "failed": False, "message": "", "ready": "", "spans": []}
@@ -357,12 +326,15 @@ def get_tiles() -> Response:
     The entity tag names all that decides the bytes. Where nothing is missing and the request
     carries a version, the answer may be kept for good.
     """
-    bundle = services().catalogue.get(_text("genome"))
+    bundle = services().catalogue.get(asked_text("genome"))
     card = services().card(request.args.get("model", ""))
     where = TileRange(
-        bundle.reference.resolve(_text("chrom")), _integer("bin"), _integer("from"), _integer("to")
+        bundle.reference.resolve(asked_text("chrom")),
+        asked_integer("bin"),
+        asked_integer("from"),
+        asked_integer("to"),
     )
-    tracks = read_tracks(_text("tracks", MAX_QUERY), bundle, card)
+    tracks = read_tracks(asked_text("tracks", MAX_QUERY), bundle, card)
     asked = TileRequest(bundle, card, tracks, where, _haplotype(bundle, where.chromosome))
     spans = [asked.spans(track) for track in asked.tracks]
     partial_ = any(span.state == "missing" for one in spans for span in one)
@@ -393,7 +365,7 @@ def get_agreement() -> JSON:
     With ``points`` (a row id) only that row, and with the values of its bins.
     """
     only = request.args.get("points", "")
-    seen = read_view(_view_query("points"))
+    seen = read_view(view_query("points"))
     shown = [row for row in seen.rows if row.pairs and only in ("", row.id)]
     return {
         "locus": format_interval(seen.state.locus),

@@ -28,6 +28,7 @@ from app.inference.store import ResultStore
 from app.settings import Settings
 from app.web import describe
 from app.web.api import api
+from app.web.edits_api import edits_api
 from app.web.pages import register_pages
 from app.web.services import Services
 from models import registry
@@ -93,6 +94,7 @@ def create_app(settings: Settings) -> dash.Dash:
     server.register_error_handler(Exception, _show_error)
     server.add_url_rule("/health", "health", _alive)
     server.register_blueprint(api)
+    server.register_blueprint(edits_api)
     app = dash.Dash(
         "locuscope",
         server=server,  # type: ignore[arg-type]

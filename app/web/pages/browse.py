@@ -15,6 +15,9 @@ KEYS = (
     ("+ −", "zoom in, zoom out"),
     ("/ or g", "search a locus, gene or variant"),
     ("n p", "next gene, previous gene"),
+    ("v", "type a variant or another edit"),
+    ("d", "reference and alternate: overlay, difference, split"),
+    ("a", "flip between reference and alternate"),
     ("h", "highlight the selection, or what is in view"),
     ("u", "undo: one view back"),
     ("l", "copy the link to this view"),
@@ -28,7 +31,8 @@ MOUSE = (
     ("Ctrl + wheel, pinch", "zoom at the pointer"),
     ("Double-click", "zoom in; with Shift out"),
     ("Drag on the ruler", "zoom to the region"),
-    ("Shift + drag", "select a region"),
+    ("Shift + drag", "select a region: zoom, highlight, delete, invert, duplicate, shuffle"),
+    ("Click a base", "from 6 px a base on: its three substitutions"),
     ("Click a badge", "what the agreement means, with its scatter plot"),
 )
 
@@ -122,6 +126,12 @@ def _bar(catalogue: Catalogue) -> html.Header:
                 ],
                 className="tools",
             ),
+            html.Button(
+                id="edits-badge",
+                className="tool edits-badge",
+                hidden=True,
+                **_attributes(data_action="show-edits"),
+            ),
             html.Span("simulated", className="simulated-badge"),
             html.Nav(
                 [html.A("Models", href="/models"), html.A("Status", href="/status")],
@@ -156,6 +166,7 @@ def _side(cards: dict[str, ModelCard]) -> html.Aside:
             ),
             html.P(id="validation", className="muted small"),
             html.P(id="licence-note", className="licence-note"),
+            *_edits(),
             html.H2("Biosamples"),
             dmc.MultiSelect(
                 id="biosamples",
@@ -199,6 +210,42 @@ def _side(cards: dict[str, ModelCard]) -> html.Aside:
     )
 
 
+def _edits() -> list[Any]:
+    return [
+        html.H2("Variants and edits"),
+        dmc.Textarea(
+            id="edit-box",
+            size="xs",
+            autosize=True,
+            minRows=1,
+            maxRows=6,
+            placeholder="chr22:21742118:T>G, chr-pos-ref-alt, VCF, chr22:100-200:del",
+            **_attributes(aria_label="Variant or edit; Enter adds it to those that are there"),
+        ),
+        html.Div(id="edit-message", className="error small", hidden=True, role="alert"),
+        html.Div(id="edit-list"),
+        html.Div(
+            [
+                dmc.SegmentedControl(
+                    id="compare",
+                    data=[
+                        {"value": "overlay", "label": "Overlay"},
+                        {"value": "difference", "label": "Diff"},
+                        {"value": "split", "label": "Split"},
+                        {"value": "reference", "label": "Ref"},
+                        {"value": "alternate", "label": "Alt"},
+                    ],
+                    size="xs",
+                    fullWidth=True,
+                    **_attributes(aria_label="How reference and alternate are compared (d, a)"),
+                ),
+            ],
+            id="edit-controls",
+            hidden=True,
+        ),
+    ]
+
+
 def _floating() -> list[html.Div]:
     return [
         html.Div(
@@ -210,6 +257,15 @@ def _floating() -> list[html.Div]:
                         _button("select-highlight", "Highlight", "Highlight the selection (h)"),
                         _button("select-copy", "Copy locus", "Copy the selected locus"),
                         _button("select-close", "×", "Close"),
+                    ],
+                    className="tools",
+                ),
+                html.Div(
+                    [
+                        _button("select-delete", "Delete", "Delete in silico"),
+                        _button("select-invert", "Invert", "Invert in silico"),
+                        _button("select-duplicate", "Duplicate", "Duplicate in silico"),
+                        _button("select-shuffle", "Shuffle", "Shuffle, dinucleotides kept"),
                     ],
                     className="tools",
                 ),
@@ -276,6 +332,7 @@ def register(app: Dash) -> None:
         ("track-tree", "checked", "tracks"),
         ("overlay", "value", "overlay"),
         ("autoscale", "checked", "autoscale"),
+        ("compare", "value", "compare"),
     ):
         app.clientside_callback(  # type: ignore[no-untyped-call]
             ClientsideFunction("controls", function),
