@@ -203,6 +203,8 @@
       $("world").append(layer);
     }
     const { view } = ls.state();
+    const { genes } = view.figure.geometry;
+    layer.style.setProperty("--label-top", `${genes.top + genes.height - 12}px`);
     const open = [...layer.querySelectorAll("[aria-expanded=true]")].map((one) => one.dataset.at);
     const inside = own(view).filter((one) => one.start < region.end && one.end >= region.start);
     layer.replaceChildren(...inside.flatMap((one) => marks(one, { region, px })));
