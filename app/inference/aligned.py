@@ -44,14 +44,17 @@ def _assembled(passes: Sequence[StoredWindow], edits: Haplotype, resolution: int
     """Returns the contacts of one window, or None where a pass is not computed yet."""
     output = passes[0].window.output
     n = output.width // resolution
-    known = {one.shift: _without_gaps(one, resolution) for one in passes}
+    known = {
+        one.shift: known_contacts(one, one.values, resolution)
+        for one in passes
+        if one.values is not None
+    }
     runs = edits.runs(output.start, resolution, n)
-    if any(known.get(run.shift) is None for run in runs):
+    if any(run.shift not in known for run in runs):
         return None
     result = np.full((n, n), np.nan, np.float32)
     for k, left in enumerate(runs):
         source = known[left.shift]
-        assert source is not None
         rows = np.arange(left.first, left.last)
         for right in runs[k:]:
             columns = np.arange(right.first, right.last)
@@ -63,13 +66,13 @@ def _assembled(passes: Sequence[StoredWindow], edits: Haplotype, resolution: int
     return result
 
 
-def _without_gaps(one: StoredWindow, resolution: int) -> Floats | None:
-    if one.values is None:
-        return None
-    values = one.values.copy()
-    for low, high in one.padded:
-        start = one.window.output.start
-        gone = slice((low - start) // resolution, (high - start) // resolution)
+def known_contacts(stored: StoredWindow, values: Floats, resolution: int) -> Floats:
+    """Returns the contacts of a window without those of bins that have no known base."""
+    if stored.padded:
+        values = values.copy()
+    for low, high in stored.padded:
+        at = stored.window.output.start
+        gone = slice((low - at) // resolution, (high - at) // resolution)
         values[gone] = values[:, gone] = np.nan
     return values
 

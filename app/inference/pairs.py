@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from alphagenome.data.genome import Interval
 from numpy.typing import NDArray
 
 from app.genome.matrices import regrid
-from app.inference.aligned import align_contacts, align_junctions
+from app.inference.aligned import align_contacts, align_junctions, known_contacts
 from app.inference.alleles import REFERENCE, Allele
-from app.inference.predictions import Floats, Predictions, StoredWindow
+from app.inference.predictions import Floats, Predictions
 from models.card import ModelCard, Track
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def contacts(  # noqa: PLR0917 - the order of Predictions.values
         high = min(-((start - output.end) // width), n)
         if stored.values is None or low >= high:
             continue
-        values = _known(stored, track.resolution)
+        values = known_contacts(stored, stored.values, track.resolution)
         taken = regrid(
             values, output.start, track.resolution, start + low * width, width, high - low
         )
@@ -93,18 +93,6 @@ def contacts(  # noqa: PLR0917 - the order of Predictions.values
         result[into, into][better] = taken[better]
         nearest[into, into][better] = apart[better]
     return Contacts(start, width, result, tuple(sorted(seen)), tuple(sorted(missing)))
-
-
-def _known(stored: StoredWindow, resolution: int) -> Floats:
-    """Returns the contacts of a window without those of bins that have no known base."""
-    values = cast(Floats, stored.values)
-    if stored.padded:
-        values = values.copy()
-    for low, high in stored.padded:
-        at = stored.window.output.start
-        gone = slice((low - at) // resolution, (high - at) // resolution)
-        values[gone] = values[:, gone] = np.nan
-    return values
 
 
 class Junctions(NamedTuple):
