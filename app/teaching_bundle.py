@@ -35,7 +35,7 @@ from models.teaching.stories import (
     tell,
     to_toml,
 )
-from models.teaching.tracks import CONTACT_RESOLUTION, tracks
+from models.teaching.tracks import CONTACT_RESOLUTION, track_id, tracks
 
 ID = "teach1"
 NAME = "Teaching genome 1 (simulated)"
@@ -332,13 +332,16 @@ def _view(story: Story) -> dict[str, object]:
     """Returns the view of a story: its domain, its variant, and what tells it."""
     cell = next((c for c in cells() if c.key == story.cell), cells()[0])
     causal = story.causal
-    rows = [f"observed/truth/{cell.key}-ATAC/.", f"observed/truth/{cell.key}-H3K27ac/."]
-    rows += [f"observed/replicate-1/{cell.key}-ATAC/."]
-    rows += [f"observed/truth/{cell.key}-{what}" for what in ("CAGE", "RNA")]
-    rows += [f"observed/replicate-1/{cell.key}-RNA"]
+    rows = [
+        track_id(modality, f"{cell.key}-{what}", ".")
+        for modality, what in (
+            ("ATAC", "ATAC"), ("DNASE", "DNase"), ("CHIP_HISTONE", "H3K27ac"), ("CHIP_TF", "CTCF"),
+        )
+    ]  # fmt: skip
+    rows += [f"teaching/CAGE/{cell.key}-CAGE", f"teaching/RNA_SEQ/{cell.key}-RNA"]
     pairs = {
         "locus": f"{story.chromosome}:{story.start + 1}-{story.end}",
-        "model": "",
+        "model": "teaching",
         "biosample": cell.biosample.key,
         "track": rows,
         "variant": f"{story.chromosome}:{causal.position}:{causal.ref}>{causal.alt}",

@@ -9,7 +9,9 @@ from click.testing import CliRunner
 from app.cli import main
 from app.genome.catalogue import Catalogue
 from app.teaching_bundle import DEPTHS, DISPERSION, STEPS, build, replicate
+from app.web.rows import rows
 from app.web.state import from_query
+from models.registry import cards
 from models.teaching.cells import cells
 from models.teaching.oracle import REACH, oracle
 from models.teaching.stories import read_stories, teach1
@@ -112,9 +114,11 @@ def test_genes_of_the_stories_can_be_found(bundle):
 def test_every_story_has_a_view_that_opens(bundle):
     assert len(bundle.views) == 6
     catalogue = Catalogue([bundle])
+    known = cards([])
     for view, story in zip(bundle.views, read_stories(), strict=True):
-        state, notices = from_query(f"genome=teach1&{view.link}", catalogue, {})
+        state, notices = from_query(f"genome=teach1&{view.link}", catalogue, known)
         assert notices == []
+        assert len(rows(state, bundle, known["teaching"])[0]) == 6
         assert state.variant.position == story.causal.position
         assert len(state.tracks) == 6
 

@@ -22,6 +22,9 @@ MAX_ROWS = 60
 #: Height in px of a signal row unless the view says otherwise.
 ROW_HEIGHT = 56
 
+#: What the page does not draw yet.
+NOT_DRAWN = ("CONTACT_MAPS", "SPLICE_JUNCTIONS")
+
 #: Colour family of a modality.
 FAMILIES = {
     "ATAC": "accessibility",
@@ -181,7 +184,7 @@ def all_rows(bundle: Bundle, card: ModelCard | None) -> list[Row]:
     A measurement that belongs to none of the model's tracks, or to one that another measurement
     already stands for, has a row of its own.
     """
-    tracks = card.tracks if card else ()
+    tracks = [t for t in card.tracks if t.modality not in NOT_DRAWN] if card else []
     ids = {t.id for t in tracks}
     measured: dict[str, ObservedTrack] = {}
     alone: list[ObservedTrack] = []
