@@ -119,7 +119,8 @@ def test_every_story_has_a_view_that_opens(bundle):
         state, notices = from_query(f"genome=teach1&{view.link}", catalogue, known)
         assert notices == []
         assert len(rows(state, bundle, known["teaching"])[0]) == 6
-        assert state.variant.position == story.causal.position
+        (edit,) = state.edits
+        assert edit.variant.position == story.causal.position
         assert len(state.tracks) == 6
 
 

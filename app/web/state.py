@@ -243,14 +243,16 @@ def _known(kind: str, text: str, known: Mapping[str, T] | Sequence[str]) -> str:
 
 
 def default_card(bundle: Bundle, cards: Mapping[str, ModelCard]) -> ModelCard | None:
-    """Returns the first model meant for this assembly.
+    """Returns the model meant for this assembly that predicts the most modalities.
 
-    If there is none, the first of all may do, since many a bundle names no assembly; but nothing
+    If there is none, one of all may do, since many a bundle names no assembly; but nothing
     is predicted of a simulated genome by a model of a real one unless it is asked for.
     """
     suited = [card for card in cards.values() if bundle.assembly in card.genomes]
     others = [] if bundle.simulated else list(cards.values())
-    return next(iter(suited or others), None)
+    return max(
+        suited or others, key=lambda card: len({t.modality for t in card.tracks}), default=None
+    )
 
 
 def default_locus(bundle: Bundle, card: ModelCard | None) -> Interval:
