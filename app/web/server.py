@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import dash
 import flask
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.http.errors import LimitRequestLine  # type: ignore[import-untyped]
@@ -30,6 +30,7 @@ from app.web import describe
 from app.web.api import api
 from app.web.edits_api import edits_api
 from app.web.pages import register_pages
+from app.web.security import add_headers, page_policy
 from app.web.services import Services
 from models import registry
 
@@ -53,11 +54,6 @@ SENTENCES = {
     405: "This address does not take that method.",
     413: "What was sent is too large: at most 1 MiB.",
     415: "The body must be JSON, sent as application/json.",
-}
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "X-Frame-Options": "SAMEORIGIN",
 }
 
 
@@ -106,6 +102,7 @@ def create_app(settings: Settings) -> dash.Dash:
         enable_mcp=False,
     )
     register_pages(app, services)
+    server.extensions["locuscope-policy"] = page_policy(app)
     return app
 
 
@@ -123,8 +120,7 @@ def _begin() -> None:
 
 
 def _finish(response: Response) -> Response:
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+    add_headers(response, current_app.extensions["locuscope-policy"])
     if request.path.startswith("/assets/") and "m" in request.args and response.status_code == 200:
         # The address names the version of the file, so the browser need not ask again.
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
+import re
 import signal as signals
 import socket
 import subprocess
@@ -17,7 +20,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.settings import Settings
-from app.web.server import HEADERS
+from app.web.security import DATA_POLICY, HEADERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,6 +73,29 @@ def test_every_answer_carries_the_security_headers(path: str, client: FlaskClien
     for name, value in HEADERS.items():
         assert response.headers[name] == value
     assert "Access-Control-Allow-Origin" not in response.headers
+
+
+def test_scripts_run_only_from_here_or_by_their_hash(client: FlaskClient) -> None:
+    page = client.get("/browse")
+    policy = dict(
+        part.split(" ", 1) for part in page.headers["Content-Security-Policy"].split("; ")
+    )
+    assert policy["default-src"] == "'self'"
+    assert policy["object-src"] == policy["base-uri"] == "'none'"
+    scripts = policy["script-src"].split()
+    assert scripts[0] == "'self'"
+    inline = re.findall(r"<script(?: id=\"_dash-renderer\"[^>]*)?>(.+?)</script>", page.text, re.S)
+    hashes = {base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in inline}
+    assert len(hashes) == 2
+    assert set(scripts[1:]) == {f"'sha256-{digest}'" for digest in hashes}
+
+
+@pytest.mark.parametrize("path", ["/api/v1/view", "/api/v1/nothing"])
+def test_data_may_run_and_load_nothing(path: str, client: FlaskClient) -> None:
+    policy = client.get(path).headers["Content-Security-Policy"]
+    assert policy == DATA_POLICY
+    assert "script-src" not in policy
+    assert policy.startswith("default-src 'none'")
 
 
 @pytest.mark.parametrize(
