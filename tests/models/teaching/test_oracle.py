@@ -12,7 +12,15 @@ from models.teaching.cells import cells
 from models.teaching.contacts import BIN, square
 from models.teaching.motifs import decode, encode, reverse_complement
 from models.teaching.oracle import REACH, oracle
-from models.teaching.simulate import Piece, background, chromosome, gene, join, site
+from models.teaching.simulate import (
+    Piece,
+    background,
+    chromosome,
+    gene,
+    island_background,
+    join,
+    site,
+)
 from models.teaching.tracks import track_id, tracks
 
 WINDOW = 131_072
@@ -122,6 +130,43 @@ def test_breaking_one_site_of_a_convergent_pair_removes_its_loop():
     assert divergent[i, j] < 2 * none[i, j]
     # The other anchor keeps its stripe.
     assert one_broken[i, j - 10] > 1.2 * none[i, j - 10]
+
+
+def test_alike_stretches_meet_more_often_than_unlike_ones():
+    """GC-rich and AT-rich stretches of 131 kb in turn are A and B, and keep to their own."""
+    rng = np.random.default_rng(11)
+    pieces = [background(WINDOW, gc, rng) for gc in (0.60, 0.36, 0.60, 0.36)]
+    stretch, distance = WINDOW // BIN, 16
+    contacts = np.log(square(oracle(join(pieces).sequence, 4 * stretch).contacts)[0])
+    left = np.arange(4 * stretch - distance)
+    met = np.diagonal(contacts, distance)
+    rich = [place // stretch % 2 == 0 for place in (left, left + distance)]
+    both, neither = met[rich[0] & rich[1]], met[~rich[0] & ~rich[1]]
+    unlike = met[rich[0] != rich[1]]
+    assert min(len(both), len(neither), len(unlike)) >= 48
+    # The mean of the alike ones, so that it does not matter which is the denser.
+    assert (both.mean() + neither.mean()) / 2 > unlike.mean() + 0.15
+
+
+def test_islands_without_an_active_promoter_are_repressed():
+    rng = np.random.default_rng(12)
+    island = island_background(1_000, rng)
+    active = gene("G", "island", cells()[0], 0.42, rng, n_exons=3)
+    pieces = [background(WINDOW // 4, 0.42, rng), island, background(WINDOW // 4, 0.42, rng)]
+    first = len(join(pieces))
+    rest = background(WINDOW - first - len(active), 0.42, rng)
+    read = oracle(join([*pieces, active, rest]).sequence)
+    (start,) = [g.start_site for g in read.genes if g.rate[0] > 5]
+
+    def mark(name, place):
+        values = read.values[track_id("CHIP_HISTONE", f"hepatocyte-{name}", ".")]
+        return values[place // 128 - 2 : place // 128 + 3].mean()
+
+    bare = len(pieces[0]) + 500
+    assert first <= start < first + len(active)
+    assert mark("H3K27me3", bare) > 3 * mark("H3K27me3", start)
+    assert mark("H3K27me3", bare) > 10 * mark("H3K27me3", bare // 2)
+    assert mark("H3K4me3", start) > 3 * mark("H3K4me3", bare)
 
 
 def _changed_far(before, after, place, reach, modalities):
