@@ -161,6 +161,7 @@
   Object.assign(window.locuscope, {
     TILE,
     ServerError,
+    request,
     json,
     post,
     number,

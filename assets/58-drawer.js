@@ -124,5 +124,5 @@
     }
   }
 
-  Object.assign(ls, { openInfo, openAgreement, closeDrawer });
+  Object.assign(ls, { openDrawer, openInfo, openAgreement, closeDrawer });
 })();

@@ -61,6 +61,7 @@
     "zoom-in": () => ls.zoom(0.5),
     "zoom-out": () => ls.zoom(2),
     "copy-link": copyLink,
+    "show-export": () => ls.openExport(),
     "toggle-theme": () => {
       const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
       setTheme(theme);
@@ -88,6 +89,11 @@
     "select-invert": () => ls.editSelection("inv"),
     "select-duplicate": () => ls.editSelection("dup"),
     "select-shuffle": () => ls.editSelection("shuffle"),
+    "select-export": () => {
+      const { start, end } = ls.selected();
+      ls.clearSelection();
+      ls.openExport(ls.locusText(ls.state().base.chromosome, start, end));
+    },
     "select-close": () => ls.clearSelection(),
     "show-edits": () => ls.focusEdits(),
     "flip-allele": () => ls.flipAllele(),
@@ -111,6 +117,7 @@
     a: () => ls.flipAllele(),
     u: () => window.history.back(),
     l: copyLink,
+    e: actions["show-export"],
     "?": actions["show-help"],
     Escape: () => {
       ls.closeMenu();

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import partial
+from importlib.metadata import version
 
 import numpy as np
 from alphagenome.data.genome import Interval
@@ -222,6 +223,7 @@ def view() -> JSON:
         "notices": seen.notices,
         "genome": describe.genome(bundle),
         "locus": describe.locus(bundle, state.locus),
+        "program": f"locuscope {version('locuscope')}",
         "model": describe.model(card) if card else None,
         "rows": [describe.row(row, bins) for row in seen.rows],
         "chosen_biosamples": state.biosamples,

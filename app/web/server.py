@@ -29,6 +29,7 @@ from app.settings import Settings
 from app.web import describe
 from app.web.api import api
 from app.web.edits_api import edits_api
+from app.web.export_api import export_api
 from app.web.pages import register_pages
 from app.web.security import add_headers, page_policy
 from app.web.services import Services
@@ -91,6 +92,7 @@ def create_app(settings: Settings) -> dash.Dash:
     server.add_url_rule("/health", "health", _alive)
     server.register_blueprint(api)
     server.register_blueprint(edits_api)
+    server.register_blueprint(export_api)
     app = dash.Dash(
         "locuscope",
         server=server,  # type: ignore[arg-type]

@@ -33,6 +33,8 @@ INDEX = """<!DOCTYPE html>
   const asked = new URLSearchParams(location.search).get("theme");
   const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   document.documentElement.dataset.page = location.pathname.split("/").filter(Boolean).pop() || "";
+  // A frame of that name is drawn to become a picture.
+  document.documentElement.dataset.picture = window.name === "picture" ? "on" : "off";
   document.documentElement.dataset.theme = ["light", "dark"].includes(asked) ? asked : system;
 })();
 </script>

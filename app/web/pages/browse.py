@@ -21,6 +21,7 @@ KEYS = (
     ("h", "highlight the selection, or what is in view"),
     ("u", "undo: one view back"),
     ("l", "copy the link to this view"),
+    ("e", "export pictures and data"),
     ("Esc", "close what is open"),
     ("?", "this list"),
 )
@@ -31,7 +32,7 @@ MOUSE = (
     ("Ctrl + wheel, pinch", "zoom at the pointer"),
     ("Double-click", "zoom in; with Shift out"),
     ("Drag on the ruler", "zoom to the region"),
-    ("Shift + drag", "select a region: zoom, highlight, delete, invert, duplicate, shuffle"),
+    ("Shift + drag", "select a region: zoom, highlight, export, edit it"),
     ("Click a base", "from 6 px a base on: its three substitutions"),
     ("Click a badge", "what the agreement means, with its scatter plot"),
 )
@@ -140,6 +141,7 @@ def _bar(catalogue: Catalogue) -> html.Header:
             html.Div(
                 [
                     _button("copy-link", "Copy link", "Copy the link to this view (l)"),
+                    _button("show-export", "Export", "Pictures and data of this view (e)"),
                     _button("toggle-theme", "◐", "Light or dark"),
                     _button("show-help", "?", "Keys and mouse (?)"),
                 ],
@@ -256,6 +258,7 @@ def _floating() -> list[html.Div]:
                         _button("select-zoom", "Zoom", "Zoom to the selection"),
                         _button("select-highlight", "Highlight", "Highlight the selection (h)"),
                         _button("select-copy", "Copy locus", "Copy the selected locus"),
+                        _button("select-export", "Export", "Export the selection"),
                         _button("select-close", "×", "Close"),
                     ],
                     className="tools",
