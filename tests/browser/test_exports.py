@@ -102,7 +102,8 @@ def test_a_peak_stands_where_the_page_has_it(page, saved):
         "const t = document.getElementById('figure').data.find(d => d.meta?.part === 'predicted');"
         "const {start, end} = locuscope.state().base; let best = null;"
         "t.x.forEach((x, i) => { const inside = x >= start && x < end;"
-        "if (inside && (best === null || t.y[i] < t.y[best])) best = i; }); return (t.x[best] - start) / (end - start)"
+        "if (inside && (best === null || t.y[i] < t.y[best])) best = i; });"
+        "return (t.x[best] - start) / (end - start)"
     )
     page.keys("e")
     picture = Image.open(saved("PNG"))
