@@ -35,15 +35,6 @@
       if (event.target.closest("button")) return;
       ls.zoom(event.shiftKey ? 2 : 0.5, ls.positionAt(event.clientX));
     });
-    $("overview").addEventListener("pointerdown", (event) => {
-      const { view, visible } = ls.state();
-      if (!view) return;
-      const box = $("overview").getBoundingClientRect();
-      const [low, high] = ls.bounds();
-      const at = low + ((event.clientX - box.left) / box.width) * (high - low);
-      const half = (visible.end - visible.start) / 2;
-      ls.glideTo(at - half, at + half);
-    });
   }
 
   function startDrag(event, element, kind) {
@@ -159,7 +150,8 @@
     const y = event.clientY - box.top;
     const { geometry } = ls.state().view.figure;
     const under = geometry.rows.find((row) => y >= row.top && y < row.top + row.height);
-    const parts = [ls.positionText(base.chromosome, position)];
+    const place = ls.positionText(base.chromosome, position);
+    const parts = [`${place} ${ls.sequenceAt(position)}`.trim()];
     const values = ls.valuesAt(position);
     const shown = under ? values.filter((one) => one.row.id === under.id) : values.slice(0, 3);
     for (const { row, predicted, observed, alternate } of shown) {

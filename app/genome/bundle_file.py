@@ -77,6 +77,12 @@ class GenesTable(_Table):
         return found
 
 
+class CytobandsTable(_Table):
+    """``[cytobands]``: the bands of the chromosomes, in the format of UCSC's cytoBand table."""
+
+    path: PathText
+
+
 class MeasurementTable(_Table):
     """What every measured file says of itself.
 
@@ -191,6 +197,7 @@ class BundleFile(_Table):
     genome: GenomeTable
     reference: ReferenceTable
     genes: GenesTable | None = None
+    cytobands: CytobandsTable | None = None
     tracks: tuple[TrackTable, ...] = Field((), strict=False)
     contacts: tuple[ContactsTable, ...] = Field((), strict=False)
     loops: tuple[MarksTable, ...] = Field((), strict=False)
@@ -202,6 +209,7 @@ _TABLES: dict[str, type[_Table]] = {
     "genome": GenomeTable,
     "reference": ReferenceTable,
     "genes": GenesTable,
+    "cytobands": CytobandsTable,
     "tracks": TrackTable,
     "contacts": ContactsTable,
     "loops": MarksTable,

@@ -19,6 +19,7 @@ from app.genome.bundle_file import (
 )
 from app.genome.chromosomes import canonical_assembly
 from app.genome.contacts import ContactTrack
+from app.genome.cytobands import Cytoband, read_cytobands
 from app.genome.genes import Genes
 from app.genome.marks import Kind, Marks
 from app.genome.reference import Reference
@@ -49,6 +50,7 @@ class Bundle:
         tracks: Measured signals by track id, in the order of the file.
         contacts: Measured contact matrices by track id, in the order of the file.
         marks: Loops and domains that were called in contact matrices.
+        cytobands: Bands by chromosome, from left to right; empty where there are none.
         views: Views worth seeing first.
         problems: Files that were left out, and why.
     """
@@ -64,6 +66,7 @@ class Bundle:
     tracks: dict[str, ObservedTrack] = field(default_factory=dict, repr=False)
     contacts: dict[str, ContactTrack] = field(default_factory=dict, repr=False)
     marks: tuple[Marks, ...] = field(default=(), repr=False)
+    cytobands: dict[str, list[Cytoband]] = field(default_factory=dict, repr=False)
     views: tuple[SuggestedView, ...] = ()
     problems: tuple[Problem, ...] = ()
 
@@ -91,6 +94,7 @@ class Bundle:
             tracks=_tracks(folder, content, reference, problems),
             contacts=_contacts(folder, content, reference, problems),
             marks=_marks(folder, content, reference, problems),
+            cytobands=_cytobands(folder, content, reference, problems),
             views=content.views,
             problems=tuple(problems),
         )
@@ -157,6 +161,17 @@ def _genes(
         except BundleError as error:
             problems.append(Problem(content.genes.path, error.message))
     return Genes(reference.names)
+
+
+def _cytobands(
+    folder: Path, content: BundleFile, reference: Reference, problems: list[Problem]
+) -> dict[str, list[Cytoband]]:
+    if content.cytobands is not None:
+        try:
+            return read_cytobands(_existing(folder, content.cytobands.path), reference)
+        except BundleError as error:
+            problems.append(Problem(content.cytobands.path, error.message))
+    return {}
 
 
 def _tracks(

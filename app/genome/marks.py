@@ -67,7 +67,7 @@ class Marks:
             BundleError: It is missing, damaged, or holds no loop or domain.
         """
         found: dict[str, list[Mark]] = {}
-        for fields in _rows(path):
+        for fields in text_rows(path):
             mark = _loop(fields) if kind == "loops" else _domain(fields)
             chromosome = mark and reference.names.find(fields[0])
             if mark and chromosome:
@@ -82,13 +82,22 @@ class Marks:
         return [mark for mark in known if start <= mark.start1 and mark.end2 <= end]
 
 
-def _rows(path: Path) -> Iterator[list[str]]:
+def text_rows(path: Path, separator: str | None = None) -> Iterator[list[str]]:
+    """Yields the columns of a table without its comments.
+
+    Args:
+        path: The file, which may be gzipped.
+        separator: What stands between columns; None for any blanks.
+
+    Raises:
+        BundleError: The file is missing or damaged.
+    """
     open_ = gzip.open if path.suffix == ".gz" else open
     try:
         with open_(path, "rt", encoding="utf-8") as file:
             for line in itertools.islice(file, MAX_LINES):
                 if not line.startswith("#"):
-                    yield line.split()
+                    yield line.rstrip("\n").split(separator)
     except FileNotFoundError:
         raise BundleError(f"The file {path.name} does not exist.") from None
     except (OSError, EOFError, UnicodeDecodeError) as error:

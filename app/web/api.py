@@ -34,6 +34,7 @@ from app.web.agreement import Agreement, agreement, paired_bins
 from app.web.asked import MAX_NAME, asked_integer, asked_json, asked_text, view_query
 from app.web.describe import JSON
 from app.web.figures.genes import pack_lanes
+from app.web.figures.sequence import sequence_lanes
 from app.web.figures.tracks import track_figure
 from app.web.services import services
 from app.web.state import MAX_QUERY
@@ -214,6 +215,7 @@ def view() -> JSON:
     state, bundle, card = seen.state, seen.bundle, seen.card
     scale = state.locus.width / width
     bins = bin_width(scale)
+    lanes = sequence_lanes(scale, state.strand, frames=state.frames == "shown")
     transcripts = [
         as_seen(transcript, scale)
         for transcript in longest_per_gene(bundle.genes.overlapping(seen.drawn))
@@ -235,6 +237,10 @@ def view() -> JSON:
         "edits": [describe.edit(one) for one in state.edits],
         "edited": seen.haplotype is not None,
         "highlights": describe.highlights(state),
+        "overview": describe.overview(bundle, state.locus.chromosome),
+        "strand": state.strand,
+        "frames": state.frames,
+        "sequence": describe.sequence(seen, lanes),
         "data": describe.data(seen, bins),
         "figure": track_figure(
             seen.rows,
@@ -245,6 +251,7 @@ def view() -> JSON:
             ground,
             state.mode,
             edited=seen.haplotype is not None,
+            sequence=lanes,
         ),
     }
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import parse_qsl
 
 from alphagenome.data.genome import Interval
 
@@ -11,7 +14,9 @@ from app.errors import LocuscopeError
 from app.genome.catalogue import Bundle
 from app.genome.edits import SequenceEdit
 from app.genome.genes import Gene, Transcript
-from app.genome.locus import format_interval, format_width
+from app.genome.locus import format_interval, format_width, parse_locus
+from app.genome.translation import frames
+from app.web.figures.sequence import SequenceLane
 from app.web.rows import LABELS, Row, biosamples, track_groups
 from app.web.services import services
 from app.web.state import ViewState
@@ -93,6 +98,43 @@ def locus(bundle: Bundle, interval: Interval) -> JSON:
         "chrom_length": bundle.reference.length(interval.chromosome),
         "pieces": [{"start": p.start, "end": p.end} for p in pieces[:MAX_PIECES]],
     }
+
+
+def overview(bundle: Bundle, chromosome: str) -> JSON:
+    """Describes what is known of a chromosome as a whole: its bands, and views worth seeing."""
+    features = []
+    for view in bundle.views:
+        with suppress(LocuscopeError):  # the first page tells what is wrong with that view
+            where = parse_locus(dict(parse_qsl(view.link)).get("locus", ""), bundle).interval
+            if where.chromosome == chromosome:
+                features.append(
+                    {
+                        "start": where.start,
+                        "end": where.end,
+                        "text": format_interval(where),
+                        "title": view.title,
+                        "about": view.about,
+                        "link": view.link,
+                    }
+                )
+    bands = [band._asdict() for band in bundle.cytobands.get(chromosome, [])]
+    return {"bands": bands, "features": features}
+
+
+def sequence(view: View, lanes: Sequence[SequenceLane]) -> JSON:
+    """Gives the bases of what is drawn, and the reading frames that have a lane."""
+    pieces, translated = [], []
+    drawn = view.drawn
+    for piece in view.bundle.reference.pieces_on(drawn.chromosome) if lanes else ():
+        start, end = max(piece.start, drawn.start), min(piece.end, drawn.end)
+        if start >= end:
+            continue
+        bases = view.bundle.reference.fetch(Interval(drawn.chromosome, start, end))
+        pieces.append({"start": start, "bases": bases})
+        for strand in dict.fromkeys(lane.strand for lane in lanes if lane.frame is not None):
+            read = frames(bases, start, strand)
+            translated += [one._asdict() | {"frame": one.frame} for one in read]
+    return {"pieces": pieces, "frames": translated}
 
 
 def track(shown: Track, width: int) -> JSON:

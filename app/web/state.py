@@ -17,6 +17,7 @@ from app.errors import BadInputError, LocuscopeError, NotFoundError
 from app.genome.catalogue import Bundle, Catalogue
 from app.genome.edits import SequenceEdit, check_edits, parse_edit, variant_edit
 from app.genome.locus import Locus, format_interval, parse_locus
+from app.web.figures.sequence import Strands
 from app.web.rows import RowStyle, Scale, all_rows, biosamples, track_groups
 from models.card import ModelCard, Summary
 
@@ -24,6 +25,7 @@ Mode = Literal["stacked", "overlay", "mirror"]
 Theme = Literal["auto", "light", "dark"]
 Autoscale = Literal["group", "each"]
 Compare = Literal["overlay", "difference", "split", "reference", "alternate"]
+Frames = Literal["shown", "hidden"]
 T = TypeVar("T")
 
 #: Version of the link format. A link without a version has this one.
@@ -63,6 +65,8 @@ class ViewState:
         highlights: Marked regions.
         theme: Colours of the page.
         autoscale: ``group``: predicted and observed share a y range; ``each``: one each.
+        strand: Which strand the row of the reference sequence shows.
+        frames: Whether its translated reading frames are shown.
     """
 
     genome: str
@@ -78,6 +82,8 @@ class ViewState:
     highlights: tuple[Highlight, ...] = ()
     theme: Theme = "auto"
     autoscale: Autoscale = "group"
+    strand: Strands = "forward"
+    frames: Frames = "shown"
     version: int = VERSION
 
     def to_query(self) -> str:
@@ -109,7 +115,14 @@ def _locus_text(interval: Interval) -> str:
 
 
 #: Words that are left out of a link where they are these.
-_DEFAULTS = {"mode": "stacked", "compare": "overlay", "theme": "auto", "autoscale": "group"}
+_DEFAULTS = {
+    "mode": "stacked",
+    "compare": "overlay",
+    "theme": "auto",
+    "autoscale": "group",
+    "strand": "forward",
+    "frames": "shown",
+}
 #: Keys that choose what is seen; a link with none of them opens the genome's first view.
 _CHOICES = {
     *("locus", "model", "biosample", "track", "hide", "style", "variant", "edit", "highlight")
@@ -318,6 +331,8 @@ def from_query(
         mode=reader.take_choice("mode", get_args(Mode)),  # type: ignore[arg-type]
         theme=reader.take_choice("theme", get_args(Theme)),  # type: ignore[arg-type]
         autoscale=reader.take_choice("autoscale", get_args(Autoscale)),  # type: ignore[arg-type]
+        strand=reader.take_choice("strand", get_args(Strands)),  # type: ignore[arg-type]
+        frames=reader.take_choice("frames", get_args(Frames)),  # type: ignore[arg-type]
         **chosen,  # type: ignore[arg-type]
     )
     return state, reader.finish()

@@ -20,6 +20,7 @@ PALETTE: Final[dict[Mode, dict[str, str]]] = {
         "accent": "#2F5BD8",
         "on-accent": "#FFFFFF",
         "danger": "#B2182B",
+        "start": "#0B6E34",
         "notice": "#FFF6DC",
         "hatch": "rgba(91, 100, 112, 0.16)",
         "highlight": "rgba(240, 228, 66, 0.28)",
@@ -34,6 +35,7 @@ PALETTE: Final[dict[Mode, dict[str, str]]] = {
         "accent": "#7EA2FF",
         "on-accent": "#12161C",
         "danger": "#FF8A80",
+        "start": "#3CC274",
         "notice": "#3A3216",
         "hatch": "rgba(152, 163, 179, 0.18)",
         "highlight": "rgba(240, 228, 66, 0.20)",
@@ -68,6 +70,12 @@ MODALITY_COLOURS_DARK: Final[dict[str, str]] = MODALITY_COLOURS | {
     "CONTACT_MAPS": "#4FA7BC",
     "ELEMENTS": "#98A3B3",
     "BASE_PROBABILITY": "#98A3B3",
+}
+
+#: Bases of the sequence; lifted on the dark ground.
+BASES: Final[dict[Mode, dict[str, str]]] = {
+    "light": {"A": "#109648", "C": "#255C99", "G": "#E8A317", "T": "#D62839"},
+    "dark": {"A": "#3CC274", "C": "#6AA5E6", "G": "#F2BC4B", "T": "#F4707C"},
 }
 
 #: What the alternate has more and less of than the reference; lifted on the dark ground.
@@ -107,6 +115,7 @@ def css_variables() -> str:
 
     def block(selector: str, mode: Mode, extra: dict[str, str]) -> str:
         colours = {f"modality-{m.lower()}": modality_colour(m, mode) for m in MODALITY_COLOURS}
+        colours |= {f"base-{base.lower()}": colour for base, colour in BASES[mode].items()}
         tokens = PALETTE[mode] | DIFFERENCE[mode] | colours | extra
         return selector + "{" + "".join(f"--{k}:{v};" for k, v in tokens.items()) + "}"
 

@@ -623,3 +623,23 @@ def test_every_failed_request_is_logged_with_its_duration(
     entry = json.loads(caplog.messages[-1])
     assert (entry["path"], entry["status"]) == ("/api/v1/nothing", 404)
     assert entry["ms"] >= 0
+
+
+# --- Sequence and overview ---
+
+
+def test_a_deep_view_brings_the_bases_of_all_that_is_drawn(client: FlaskClient, bundle: Bundle):
+    query = "/api/v1/view?genome=toy1&locus=chr1:{}&width=1000&strand=both"
+    for start, end, drawn in ((40_001, 40_500, (39_500, 41_000)), (1, 500, (0, 1_000))):
+        view = client.get(query.format(f"{start}-{end}")).json
+        (piece,) = view["sequence"]["pieces"]
+        assert piece["start"] == drawn[0]
+        assert piece["bases"] == bundle.reference.fetch(Interval("chr1", *drawn))
+        assert len(view["sequence"]["frames"]) == 6
+        assert len(view["figure"]["geometry"]["sequence"]["lanes"]) == 8
+    (piece,) = client.get(query.format("99801-100000")).json["sequence"]["pieces"]
+    assert (piece["start"], len(piece["bases"])) == (99_600, 400)
+    wide = client.get(query.format("40001-41001")).json
+    assert wide["sequence"] == {"pieces": [], "frames": []}
+    assert wide["figure"]["geometry"]["sequence"]["height"] == 0
+    assert "“up” is no strand" in client.get(query.format("1-9") + "&strand=up").json["notices"][0]

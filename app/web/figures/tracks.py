@@ -16,6 +16,7 @@ from alphagenome.data.genome import Interval
 
 from app.genome.genes import Transcript
 from app.web.figures.genes import gene_traces, pack_lanes
+from app.web.figures.sequence import SequenceLane
 from app.web.rows import Row
 from app.web.theme import DIFFERENCE, FONT, PALETTE, SIZES, Mode, modality_colour, rgba
 from app.web.tile_request import ALTERNATE
@@ -176,6 +177,7 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
     overlay: Overlay = "stacked",
     *,
     edited: bool = False,
+    sequence: Sequence[SequenceLane] = (),
 ) -> dict[str, Any]:
     """Builds the figure of a view.
 
@@ -188,20 +190,23 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
         mode: Light or dark ground.
         overlay: How predicted and observed share a row.
         edited: Whether reference and alternate are compared.
+        sequence: Lanes of the row of the reference sequence, which the client draws.
 
     Returns:
-        ``data`` and ``layout`` for Plotly, and ``geometry``: px top and height of the gene row and
-        of every signal row, and how many genes found no lane. ``compare`` has, where there are
-        edits, the traces of the prediction for each way to compare, so that the page changes from
-        one to the other without asking again.
+        ``data`` and ``layout`` for Plotly, and ``geometry``: px top and height of the rows of the
+        sequence, of the genes and of every signal, and how many genes found no lane. ``compare``
+        has, where there are edits, the traces of the prediction for each way to compare, so that
+        the page changes from one to the other without asking again.
     """
     bp_per_px = view.width / width
     placed, hidden = pack_lanes(transcripts, view, bp_per_px)
     lanes = max(MIN_GENE_LANES, 1 + max((p.lane for p in placed), default=0))
     gap = SIZES["gap"]
+    sequence_height = sum(lane.height for lane in sequence)
+    gene_top = gap + (sequence_height + gap if sequence else 0)
     gene_height = lanes * SIZES["gene-lane"]
-    traces = gene_traces(placed, region, bp_per_px, gap, mode)
-    top = gap + gene_height + gap
+    traces = gene_traces(placed, region, bp_per_px, gene_top, mode)
+    top = gene_top + gene_height + gap
     geometry = []
     baselines: list[float] = []
     compare: dict[Compare, list[dict[str, Any]]] = {}
@@ -250,7 +255,12 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
         "layout": layout,
         "compare": compare,
         "geometry": {
-            "genes": {"top": gap, "height": gene_height, "hidden": hidden},
+            "sequence": {
+                "top": gap,
+                "height": sequence_height,
+                "lanes": [asdict(lane) for lane in sequence],
+            },
+            "genes": {"top": gene_top, "height": gene_height, "hidden": hidden},
             "rows": geometry,
             "height": top,
         },

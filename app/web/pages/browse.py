@@ -18,6 +18,9 @@ KEYS = (
     ("v", "type a variant or another edit"),
     ("d", "reference and alternate: overlay, difference, split"),
     ("a", "flip between reference and alternate"),
+    ("r", "sequence: forward strand, reverse, both"),
+    ("f", "show or hide the reading frames, from 2 px a base on"),
+    ("Home End", "start and end of the chromosome"),
     ("h", "highlight the selection, or what is in view"),
     ("u", "undo: one view back"),
     ("l", "copy the link to this view"),
@@ -32,6 +35,7 @@ MOUSE = (
     ("Ctrl + wheel, pinch", "zoom at the pointer"),
     ("Double-click", "zoom in; with Shift out"),
     ("Drag on the ruler", "zoom to the region"),
+    ("Click or drag the overview", "go there; a mark opens the view it stands for"),
     ("Shift + drag", "select a region: zoom, highlight, export, edit it"),
     ("Click a base", "from 6 px a base on: its three substitutions"),
     ("Click a badge", "what the agreement means, with its scatter plot"),
@@ -47,8 +51,9 @@ CENTRE = """
   <div id="scroller">
     <div class="head">
       <div id="chromosome" class="gutter-cell"></div>
-      <div id="overview" title="Click to go there">
-        <div id="overview-pieces"></div><div id="overview-window"></div>
+      <div id="overview" role="slider" tabindex="0" aria-label="Place on the chromosome">
+        <div id="overview-pieces"></div><div id="overview-bands"></div>
+        <div id="overview-features"></div><div id="overview-window"></div>
       </div>
       <div class="gutter-cell muted">Position</div>
       <div id="ruler" title="Drag to zoom to a region">

@@ -1,0 +1,231 @@
+"""Rows as a browser has them, on a genome in which every single base is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+from tests.browser import rows_bundle
+from tests.browser.site import Page, Site, resize
+from tests.genome.test_translation import translate
+
+SEQUENCE = rows_bundle.sequence()
+#: Every letter that is drawn: lane, letter, and the positions under its left and right edge.
+LETTERS = """
+return [...document.querySelectorAll(arguments[0])].flatMap((text) => {
+  const box = text.ownerSVGElement.getBoundingClientRect();
+  const scale = box.width / text.ownerSVGElement.clientWidth;
+  return [...text.textContent].map((letter, i) => {
+    const x = text.getStartPositionOfChar(i).x, end = text.getEndPositionOfChar(i).x;
+    const at = (px) => locuscope.positionAt(box.left + px * scale);
+    return [Number(text.getAttribute("y")), letter, at(x), at(end)];
+  });
+});
+"""
+
+
+@pytest.fixture(scope="module")
+def rows_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Measurements only, so that the page and the broker are all that must run."""
+    folder = tmp_path_factory.mktemp("rows")
+    bundle = rows_bundle.build(tmp_path_factory.mktemp("rows1"))
+    site = Site(bundle, folder, folder, "broker", "web")
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def rows(rows_site: Site, driver) -> Iterator[Page]:
+    resize(driver, 1440, 900)
+    page = Page(driver, rows_site)
+    page.complaints()
+    yield page
+    assert page.complaints() == []
+
+
+def query(page: Page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.driver.current_url).query, keep_blank_values=True)
+
+
+# ---- Sequence ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("locus", ["chr1:2,001-2,100", "chr1:1-90", "chr1:299,901-300,000"])
+def test_every_letter_stands_over_its_own_base(rows, locus):
+    rows.open(locus=locus)
+    letters = rows.run(LETTERS, "#sequence .letter")
+    _, start, end = rows.locus()
+    drawn = range(max(0, 2 * start - end), min(len(SEQUENCE), 2 * end - start))
+    seen = {}
+    for _, letter, left, right in letters:
+        assert int(left) == int(right)  # all of it lies over one base
+        seen[int(left)] = letter
+    assert seen == {at: SEQUENCE[at] for at in drawn}
+
+
+def test_the_reverse_strand_is_the_complement_below(rows):
+    rows.open(locus="chr1:2,001-2,100", strand="both")
+    by_lane: dict[float, dict[int, str]] = {}
+    for y, letter, left, _ in rows.run(LETTERS, "#sequence .letter"):
+        by_lane.setdefault(y, {})[int(left)] = letter
+    upper, lower = (by_lane[y] for y in sorted(by_lane))
+    pairs = {"A": "T", "C": "G", "G": "C", "T": "A", "N": "N"}
+    assert all(
+        SEQUENCE[at] == letter and lower[at] == pairs[letter] for at, letter in upper.items()
+    )
+    assert set(upper) == set(range(1_900, 2_200))
+
+
+@pytest.mark.parametrize("strand", ["forward", "reverse"])
+def test_frames_translate_the_bases_under_them(rows, strand):
+    rows.open(locus="chr1:2,001-2,100", strand=strand)
+    found = rows.run(LETTERS, "#sequence .amino")
+    assert len({y for y, *_ in found}) == 3
+    assert len(found) == 300 - 2
+    proteins: dict[float, dict[int, str]] = {}
+    for y, amino, left, right in found:
+        at = int((left + right) / 2) - 1  # the letter stands over the middle of its codon
+        codon = SEQUENCE[at : at + 3]
+        forward = strand == "forward"
+        assert amino == translate(codon if forward else rows_bundle.reverse_complement(codon))
+        proteins.setdefault(y, {})[at] = amino
+    planted = rows_bundle.FORWARD_AT if strand == "forward" else rows_bundle.REVERSE_AT
+    codons = range(planted, planted + 21, 3)
+    lane = next(lane for lane in proteins.values() if planted in lane)
+    assert "".join(lane[at] for at in codons)[:: 1 if strand == "forward" else -1] == (
+        rows_bundle.PROTEIN
+    )
+    # Starts and stops are marked, and nothing else is.
+    marked = rows.run(LETTERS, "#sequence .amino.start, #sequence .amino.stop")
+    assert sorted(m[1:3] for m in marked) == sorted(m[1:3] for m in found if m[1] in "M*")
+
+
+def test_strand_and_frames_have_keys_and_are_in_the_link(rows):
+    rows.open(locus="chr1:2,001-2,100")
+    state = "return [locuscope.state().view.strand, locuscope.state().view.frames]"
+    for strand in ("reverse", "both", "forward"):
+        rows.keys("r")
+        rows.until("return locuscope.state().view.strand === arguments[0]", strand)
+        rows.wait_drawn()
+        assert query(rows).get("strand", ["forward"]) == [strand]
+    rows.keys("f")
+    rows.until("return !document.querySelector('#sequence .amino')")
+    assert query(rows)["frames"] == ["hidden"]
+    rows.driver.refresh()
+    rows.wait_drawn()
+    assert rows.run(state) == ["forward", "hidden"]
+    rows.keys("u")
+    rows.until("return document.querySelector('#sequence .amino')")
+
+
+def test_bases_are_bars_at_middle_zoom_and_gone_beyond(rows):
+    rows.open(locus="chr1:1,601-2,500")
+    # The areas of the four colours are the counts of the four bases.
+    areas = rows.run(
+        "return Object.fromEntries(['A', 'C', 'G', 'T', 'N'].map(b => [b,"
+        "(document.querySelector(`.base-${b}.bar`).getAttribute('d').match(/M/g) || []).length]))"
+    )
+    drawn = SEQUENCE[700:3400]
+    assert areas == {base: drawn.count(base) for base in "ACGTN"}
+    assert rows.run("return document.querySelectorAll('#sequence text').length") == 0
+    assert rows.elements(".row-label.sequence")
+    rows.open(locus="chr1:1,001-5,000")
+    assert not rows.elements(".row-label.sequence")
+
+
+def test_a_click_on_a_base_offers_its_three_substitutions(rows):
+    rows.open(locus="chr1:2,001-2,100")
+    at = 2_042
+    x, y = rows.run(
+        "const v = document.getElementById('viewport').getBoundingClientRect();"
+        "const s = document.getElementById('sequence').getBoundingClientRect();"
+        "const {base} = locuscope.state();"
+        "return [v.left + (arguments[0] + .5 - base.start) * v.width / (base.end - base.start),"
+        "s.bottom - 6]",
+        at,
+    )
+    ActionChains(rows.driver).move_by_offset(0, 0).perform()
+    actions = ActionChains(rows.driver)
+    actions.w3c_actions.pointer_action.move_to_location(round(x), round(y))
+    actions.click().perform()
+    rows.until("return document.querySelector('.base-menu')")
+    base = SEQUENCE[at]
+    assert rows.text(".base-menu .menu-title") == f"chr1:{at + 1:,} {base}"
+    items = [b.text for b in rows.elements(".base-menu button")]
+    assert items == [f"{base} \u2192 {other}" for other in "ACGT" if other != base]
+    rows.keys(Keys.ESCAPE)
+
+
+@pytest.mark.parametrize(
+    ("size", "theme"), [((1440, 900), "light"), ((1024, 768), "dark")], ids=["wide", "narrow"]
+)
+def test_pictures_of_the_sequence(rows, size, theme):
+    resize(rows.driver, *size)
+    rows.open(locus="chr1:2,001-2,100", theme=theme, strand="both")
+    rows.screenshot(f"sequence_{theme}_{size[0]}")
+    # Nothing in the label reaches into the tracks.
+    assert rows.run(
+        "const g = document.getElementById('gutter').getBoundingClientRect();"
+        "return [...document.querySelectorAll('.row-label.sequence *')]"
+        ".every(e => e.getBoundingClientRect().right <= g.right)"
+    )
+
+
+# ---- Overview ------------------------------------------------------------------------------------
+
+
+def test_cytobands_and_known_places_stand_where_they_are(rows):
+    rows.open(locus="chr1:150,001-160,000")
+    edges = rows.run(
+        "const o = document.getElementById('overview').getBoundingClientRect();"
+        "return [...document.querySelectorAll('.cytoband')].map(b => b.getBoundingClientRect())"
+        ".map(b => [(b.left - o.left) / o.width * 3e5, (b.right - o.left) / o.width * 3e5])"
+    )
+    px = 300_000 / 900
+    bands = [line.split("\t") for line in rows_bundle.BANDS.splitlines()]
+    for (left, right), band in zip(edges, bands, strict=True):
+        assert left == pytest.approx(int(band[1]), abs=px)
+        assert right == pytest.approx(int(band[2]), abs=px)
+    assert rows.element(".cytoband").get_attribute("title") == "1p11.2: chr1:1-100,000"
+    mark = rows.element(".feature")
+    assert "The spikes (chr1:1,951-2,150)" in mark.get_attribute("title")
+    mark.click()
+    rows.until("return locuscope.state().base.start === 1950")
+    rows.driver.back()
+    rows.until("return locuscope.state().base.start === 150000")
+
+
+def test_the_box_of_the_overview_is_dragged_and_comes_where_it_is_clicked(rows):
+    rows.open(locus="chr1:150,001-160,000")
+    px = rows.run("return document.getElementById('overview').clientWidth")
+    per_px = 300_000 / px
+    box = rows.element("#overview")
+    grip = round(5_000 / per_px)  # the middle of the box, from the middle of the chromosome
+    chain = ActionChains(rows.driver, duration=50).move_to_element_with_offset(box, grip, 0)
+    chain.click_and_hold().move_by_offset(100, 0).move_by_offset(100, 0).release().perform()
+    rows.until("return locuscope.state().base.start > 200000")
+    _, start, end = rows.locus()
+    assert start - 150_000 == pytest.approx(200 * per_px, abs=per_px)
+    assert end - start == 10_000
+    rows.keys("u")
+    rows.until("return locuscope.state().base.start === 150000")
+    ActionChains(rows.driver).move_to_element_with_offset(box, -200, 0).click().perform()
+    rows.until("return locuscope.state().base.start < 100000")
+    _, start, _ = rows.locus()
+    assert start + 5_000 == pytest.approx(150_000 - 200 * per_px, abs=2 * per_px)
+
+
+def test_home_and_end_go_to_the_ends_of_the_chromosome(rows):
+    rows.open(locus="chr1:150,001-150,100")
+    rows.keys(Keys.END)
+    rows.until("return locuscope.state().base.end === 300000")
+    rows.wait_drawn()
+    rows.keys(Keys.HOME)
+    rows.until("return locuscope.state().base.start === 0")
+    rows.wait_drawn()
+    assert rows.locus() == ("chr1", 0, 100)
+    assert rows.element("#overview").get_attribute("aria-valuetext") == "chr1:1-100"
