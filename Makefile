@@ -31,7 +31,7 @@ $(VENV)/installed-test: $(VENV)/installed
 	@$(PIP) -c constraints.txt -e '.[test]'
 	@touch $@
 
-# Without GENOME: the teaching genome, behind the human test bundle where its data are beside us.
+# Without GENOME: the teaching genome, behind the human test bundles where their data are beside us.
 demo: $(VENV)/installed
 	@set -e; genome="$(GENOME)"; weights="$(WEIGHTS)"; \
 	if [ -n "$$genome" ]; then set -- --genome "$$genome"; else \
@@ -40,7 +40,8 @@ demo: $(VENV)/installed
 	  if [ -d "$(REALDATA)" ]; then \
 	    $(MAKE) --no-print-directory $(VENV)/installed-test; \
 	    $(BIN)/python -m tests.realdata.hg38_windows $(BUNDLES)/hg38-windows --realdata $(REALDATA); \
-	    set -- --genome $(BUNDLES)/hg38-windows "$$@"; \
+	    $(BIN)/python -m tests.realdata.hg19_chr20 $(BUNDLES)/hg19-chr20 --realdata $(REALDATA); \
+	    set -- --genome $(BUNDLES)/hg38-windows --genome $(BUNDLES)/hg19-chr20 "$$@"; \
 	    weights=$${weights:-$(REALDATA)/weights}; \
 	  fi; \
 	fi; \

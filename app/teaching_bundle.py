@@ -339,6 +339,7 @@ def _view(story: Story) -> dict[str, object]:
         )
     ]  # fmt: skip
     rows += [f"teaching/CAGE/{cell.key}-CAGE", f"teaching/RNA_SEQ/{cell.key}-RNA"]
+    rows += [track_id("CONTACT_MAPS", f"{cell.key}-Hi-C", ".")]
     pairs = {
         "locus": f"{story.chromosome}:{story.start + 1}-{story.end}",
         "model": "teaching",

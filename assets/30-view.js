@@ -159,8 +159,9 @@
   // ---- Loading --------------------------------------------------------------------------------
 
   const ALTERNATE = "alt:"; // before the id of a predicted track: of the alternate allele
+  const signalRows = () => view.rows.filter((row) => row.kind === "signal");
   const signalTracks = () =>
-    view.rows.flatMap((row) => [
+    signalRows().flatMap((row) => [
       ...[...row.predicted, ...row.observed].map((track) => track.id),
       ...(view.edited ? row.predicted.map((track) => ALTERNATE + track.id) : []),
     ]);
@@ -219,12 +220,16 @@
       view = answer;
       bin = ls.binWidth(view.locus.end - view.locus.start, Number(query.get("width")));
       setParams(view.query, history);
+      emit("loading", mine.signal);
       const [state, partial] = await Promise.all([
         askProgress(mine.signal),
         fetchTiles(mine.signal),
       ]);
       // Windows may have become ready after the tiles were read.
-      if (state && partial && state.ready !== lastReady) await fetchTiles(mine.signal);
+      if (state && partial && state.ready !== lastReady) {
+        emit("loading", mine.signal);
+        await fetchTiles(mine.signal);
+      }
       lastReady = state ? state.ready : "";
       await frame;
       emit("view", view);
@@ -313,6 +318,7 @@
       const before = lastReady;
       await askProgress(signal, retry);
       if (progress && progress.ready !== before) {
+        emit("loading", signal);
         await fetchTiles(signal);
         lastReady = progress.ready;
         draw(view.figure);
@@ -331,7 +337,7 @@
   let agreementsAsked = 0;
 
   async function askAgreement(signal) {
-    const pairs = view.rows.filter((row) => row.predicted.length && row.observed.length);
+    const pairs = signalRows().filter((row) => row.predicted.length && row.observed.length);
     if (!pairs.length) {
       agreement = new Map();
       emit("agreement", agreement);
@@ -428,7 +434,7 @@
     const named = new Set(); // each span is explained once, in the first row
     for (const row of view.figure.geometry.rows) {
       const about = view.rows.find((one) => one.id === row.id);
-      const banded = about.predicted.length > 0;
+      const banded = about.predicted.length > 0 && about.kind === "signal";
       if (!banded) continue;
       const half = about.observed.length && view.mode === "stacked" ? row.height / 2 : row.height;
       for (const span of spans) {
@@ -464,7 +470,7 @@
   // ---- Public ---------------------------------------------------------------------------------
 
   function valuesAt(position) {
-    return view.rows.map((row) => ({
+    return signalRows().map((row) => ({
       row,
       predicted: row.predicted.map((t) => valueOf(t, position, row)),
       observed: row.observed.map((t) => valueOf(t, position, row)),
@@ -507,6 +513,8 @@
     settleSoon,
     valuesAt,
     compare,
+    tileVersion,
+    edits,
     retry: () => poll(undefined, true),
     // Fits what is drawn to a new width at once; false if there is nothing to fit.
     resized: () => {

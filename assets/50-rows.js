@@ -9,6 +9,7 @@
   function label(row, place) {
     const node = make("div", "row-label");
     node.dataset.row = row.id;
+    node.dataset.kind = row.kind;
     node.style.top = `${place.top}px`;
     node.style.height = `${place.height}px`;
     const head = make("div", "row-head");
@@ -31,6 +32,7 @@
     menu.setAttribute("aria-label", `Settings of ${row.label} ${row.title}`);
     menu.onclick = (event) => ls.openMenu(row, event.currentTarget);
     node.append(head, detail, badge, make("span", "row-top"), make("span", "row-zero", "0"), menu);
+    node.querySelector(".row-zero").hidden = row.kind !== "signal";
     if (simulated) node.append(make("span", "row-simulated", "simulated"));
     node.title = [row.label, row.title, row.biosample && row.biosample.name, row.biosample && row.biosample.curie, row.unit]
       .filter(Boolean)
@@ -58,7 +60,8 @@
       const place = geometry.rows[i];
       const node = make("div", "row-message");
       node.dataset.row = row.id;
-      const half = row.predicted.length && row.observed.length && view.mode === "stacked";
+      const stacked = row.kind === "signal" ? view.mode === "stacked" : row.part === "both";
+      const half = row.predicted.length && row.observed.length && stacked;
       node.style.top = `${place.top}px`;
       node.style.height = `${half ? place.height / 2 : place.height}px`;
       messages.append(node);
@@ -94,6 +97,7 @@
     for (const node of document.querySelectorAll(".row-label[data-row]")) {
       const row = agreement.get(node.dataset.row);
       const badge = node.querySelector(".badge");
+      if (node.dataset.kind !== "signal") continue;
       badge.hidden = !row;
       if (!row) continue;
       const pair = row.pairs[0];

@@ -4,6 +4,8 @@
   const ls = window.locuscope;
   const { $, make } = ls;
 
+  const TALLEST = 800;
+
   function openMenu(row, button) {
     closeMenu();
     const menu = make("div", "menu");
@@ -18,22 +20,17 @@
       };
       menu.append(one);
     };
-    const style = (change) => {
-      const { view } = ls.state();
-      const now = { ...row.style, ...change };
-      const others = view.rows
-        .filter((one) => one.id !== row.id)
-        .map((one) => styleText(one.id, one.style));
-      ls.go({ style: [...others, styleText(row.id, now)].filter(Boolean) });
-    };
-    item(row.style.scale === "log" ? "Linear scale" : "Log scale (ln(1 + x))", () =>
+    const style = (change) => restyle(row, change);
+    const signal = row.kind === "signal";
+    if (row.kind === "contacts") ls.mapMenu(row).forEach(([text, run]) => item(text, run));
+    if (signal) item(row.style.scale === "log" ? "Linear scale" : "Log scale (ln(1 + x))", () =>
       style({ scale: row.style.scale === "log" ? "linear" : "log" }),
     );
-    item(row.summary === "max" ? "Bins show the mean" : "Bins show the maximum", () =>
+    if (signal) item(row.summary === "max" ? "Bins show the mean" : "Bins show the maximum", () =>
       style({ summary: row.summary === "max" ? "mean" : "max" }),
     );
-    item("Taller", () => style({ height: Math.min(400, row.style.height + 40) }));
-    item("Shorter", () => style({ height: Math.max(36, row.style.height - 40) }));
+    item("Taller", () => style({ height: Math.min(TALLEST, row.height - row.strip + 40) }));
+    item("Shorter", () => style({ height: Math.max(36, row.height - row.strip - 40) }));
     item("About this track", () => ls.openInfo(row));
     item("Hide", () => {
       const rows = ls.state().view.rows.map((one) => one.id).filter((id) => id !== row.id);
@@ -47,6 +44,15 @@
     menu.querySelector("button").focus();
   }
 
+  // Changes how a row is drawn.
+  function restyle(row, change) {
+    const { view } = ls.state();
+    const others = view.rows
+      .filter((one) => one.id !== row.id)
+      .map((one) => styleText(one.id, one.style));
+    ls.go({ style: [...others, styleText(row.id, { ...row.style, ...change })].filter(Boolean) });
+  }
+
   function closeMenu() {
     const menu = $("menu");
     if (menu) menu.remove();
@@ -54,13 +60,17 @@
 
   function styleText(id, style) {
     const parts = [];
-    if (style.height !== 56) parts.push(`height=${style.height}`);
+    if (style.height) parts.push(`height=${style.height}`);
     if (style.color) parts.push(`color=${style.color.slice(1)}`);
     if (style.scale !== "linear") parts.push(`scale=${style.scale}`);
     if (style.summary) parts.push(`summary=${style.summary}`);
     if (style.ymax) parts.push(`ymax=${style.ymax}`);
+    if (style.shape !== "triangle") parts.push(`shape=${style.shape}`);
+    if (style.part !== "both") parts.push(`part=${style.part}`);
+    if (style.value) parts.push(`value=${style.value}`);
+    if (style.marks !== "on") parts.push(`marks=${style.marks}`);
     return parts.length ? [id, ...parts].join(";") : "";
   }
 
-  Object.assign(ls, { openMenu, closeMenu });
+  Object.assign(ls, { openMenu, closeMenu, restyle });
 })();

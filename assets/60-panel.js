@@ -37,6 +37,8 @@
       };
     });
 
+  ls.trackGroups = () => trackGroups;
+
   // What can be chosen depends on genome and model alone, so it is asked for once.
   async function fillPanel(genome, model) {
     const query = new URLSearchParams({ genome, model });

@@ -27,12 +27,14 @@
     viewport.addEventListener("pointermove", crosshair);
     viewport.addEventListener("pointerleave", () => {
       $("crosshair").hidden = true;
+      ls.leaveMap();
       $("readout").textContent = "";
     });
     viewport.addEventListener("wheel", wheel, { passive: false });
     $("ruler").addEventListener("wheel", wheel, { passive: false });
     viewport.addEventListener("dblclick", (event) => {
       if (event.target.closest("button")) return;
+      ls.forgetClick();
       ls.zoom(event.shiftKey ? 2 : 0.5, ls.positionAt(event.clientX));
     });
   }
@@ -78,7 +80,7 @@
     element.classList.remove("dragging");
     if (kind === "pan") {
       if (moved) ls.settle();
-      else if (baseWidth() >= BASE_PX) ls.offerBase(Math.floor(ls.positionAt(event.clientX)), event);
+      else if (!ls.clickMap(event) && baseWidth() >= BASE_PX) ls.offerBase(Math.floor(ls.positionAt(event.clientX)), event);
       return;
     }
     const a = ls.positionAt(Math.min(x, event.clientX));
@@ -152,6 +154,11 @@
     const under = geometry.rows.find((row) => y >= row.top && y < row.top + row.height);
     const place = ls.positionText(base.chromosome, position);
     const parts = [`${place} ${ls.sequenceAt(position)}`.trim()];
+    const map = ls.pointAtMap(event);
+    if (map) {
+      $("readout").textContent = map;
+      return;
+    }
     const values = ls.valuesAt(position);
     const shown = under ? values.filter((one) => one.row.id === under.id) : values.slice(0, 3);
     for (const { row, predicted, observed, alternate } of shown) {

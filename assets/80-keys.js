@@ -111,6 +111,8 @@
     g: () => ls.focusSearch(),
     n: () => gene("next"),
     p: () => gene("previous"),
+    c: () => ls.toggleMaps(),
+    4: () => ls.toggleAnchor(),
     h: highlight,
     v: () => ls.focusEdits(),
     d: () => ls.nextWay(),

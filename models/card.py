@@ -15,6 +15,7 @@ Strand = Literal["+", "-", "."]
 Summary = Literal["mean", "max"]
 Validation = Literal["official outputs", "upstream code", "known truth", "architecture only"]
 Precision = Literal["bf16", "fp32"]
+Kind = Literal["signal", "contacts", "junctions"]
 
 #: Output types of the AlphaGenome SDK, and ours for models that predict something else.
 MODALITIES = (
@@ -92,6 +93,12 @@ class Track:
     assay: str = ""
     target: str = ""
     summary: Summary = "mean"
+
+    @property
+    def kind(self) -> Kind:
+        """What one value belongs to: a bin, a pair of bins, or an intron."""
+        kinds: dict[str, Kind] = {"CONTACT_MAPS": "contacts", "SPLICE_JUNCTIONS": "junctions"}
+        return kinds.get(self.modality, "signal")
 
     def __post_init__(self) -> None:
         if self.modality not in MODALITIES:

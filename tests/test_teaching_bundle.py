@@ -118,10 +118,11 @@ def test_every_story_has_a_view_that_opens(bundle):
     for view, story in zip(bundle.views, read_stories(), strict=True):
         state, notices = from_query(f"genome=teach1&{view.link}", catalogue, known)
         assert notices == []
-        assert len(rows(state, bundle, known["teaching"])[0]) == 6
+        shown, _ = rows(state, bundle, known["teaching"])
+        assert [row.kind for row in shown] == ["signal"] * 6 + ["contacts"]
+        assert all(row.predicted and row.observed for row in shown)
         (edit,) = state.edits
         assert edit.variant.position == story.causal.position
-        assert len(state.tracks) == 6
 
 
 def test_building_again_keeps_what_is_there(bundle):

@@ -26,6 +26,8 @@ from app.genome.reference import Reference
 from app.genome.signals import ObservedTrack
 from models.card import Track
 
+Measured = ObservedTrack | ContactTrack
+
 
 class Problem(NamedTuple):
     """Why a file of a bundle was left out."""
@@ -69,6 +71,11 @@ class Bundle:
     cytobands: dict[str, list[Cytoband]] = field(default_factory=dict, repr=False)
     views: tuple[SuggestedView, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def measured(self) -> list[Measured]:
+        """All that was measured, signals first."""
+        return [*self.tracks.values(), *self.contacts.values()]
 
     @classmethod
     def load(cls, folder: Path) -> Bundle:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -295,10 +297,21 @@ def _sums(profile: _Profile, offset: int, n: int, coarsen: int) -> tuple[Doubles
     return pairs, expected
 
 
+@lru_cache
+def _library() -> ModuleType:
+    """Imports hictkpy when it is first needed: that takes 0.4 s, and few bundles hold contacts."""
+    import hictkpy
+
+    # Its files may be read after a fork, but what it logs there is lost, of which it warns. What
+    # it has to say about a file comes as an exception.
+    warnings.filterwarnings("ignore", "hictkpy: detected a call to fork", UserWarning)
+    hictkpy.logging.setLevel("CRITICAL")
+    return hictkpy
+
+
 def _resolutions(path: Path) -> tuple[int, ...]:
     """Returns the widths of the bins of a file, finest first."""
-    import hictkpy  # 0.4 s, and few bundles hold contacts
-
+    hictkpy = _library()
     with _reading(path):
         if hictkpy.is_hic(path) or hictkpy.is_mcool_file(path):
             return tuple(sorted(int(r) for r in hictkpy.MultiResFile(path).resolutions()))
@@ -313,10 +326,8 @@ def _resolutions(path: Path) -> tuple[int, ...]:
 @contextmanager
 def _opened(path: Path, resolution: int) -> Iterator[hictkpy.File]:
     """Opens a file at one resolution; what goes wrong meanwhile is a BundleError."""
-    import hictkpy
-
     with _reading(path):
-        file = hictkpy.File(path, resolution)
+        file = _library().File(path, resolution)
         try:
             yield file
         finally:

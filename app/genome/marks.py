@@ -42,12 +42,14 @@ class Marks:
         kind: Which of the two.
         name: As people call it.
         biosample: CURIE or name of the cell type in whose maps it belongs; empty: any.
+        path: The file.
         by_chromosome: By the chromosome's name in the reference, from left to right.
     """
 
     kind: Kind
     name: str
     biosample: str
+    path: Path
     by_chromosome: dict[str, list[Mark]]
 
     @classmethod
@@ -74,7 +76,7 @@ class Marks:
                 found.setdefault(chromosome, []).append(mark)
         if not found:
             raise BundleError(f"{path.name} has no {kind} on the chromosomes of this genome.")
-        return cls(kind, name, biosample, {c: sorted(marks) for c, marks in found.items()})
+        return cls(kind, name, biosample, path, {c: sorted(marks) for c, marks in found.items()})
 
     def within(self, chromosome: str, start: int, end: int) -> list[Mark]:
         """Returns those that lie wholly in a region."""

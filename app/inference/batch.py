@@ -25,12 +25,10 @@ from app.inference.compute import Engine, describe_failure
 from app.inference.jobs import JobStatus, Priority, WorkerInfo
 from app.inference.pairs import contacts, junctions
 from app.inference.prediction_files import (
-    Kind,
     Predicted,
     Prediction,
     check_ending,
     check_format,
-    kind,
     write,
 )
 from app.inference.predictions import Predictions, windows_for
@@ -39,7 +37,7 @@ from app.inference.store import ResultStore
 from app.inference.vcf import ScoreSummary, SpliceModel, score_vcf
 from app.inference.windows import Window, WindowGrid
 from app.settings import Settings
-from models.card import ModelCard, Track
+from models.card import Kind, ModelCard, Track
 
 
 class InProcessJobs:
@@ -182,7 +180,7 @@ def _predict(  # noqa: PLR0917 - all of it is needed
         "junctions": junctions,
         "signal": Predictions.values,
     }
-    values = {t.id: read[kind(t)](predictions, card, bundle, t, interval) for t in tracks}
+    values = {t.id: read[t.kind](predictions, card, bundle, t, interval) for t in tracks}
     for track in tracks:
         if any(s.state == "missing" for s in predictions.spans(card, bundle, track, interval)):
             raise LimitError(

@@ -22,17 +22,17 @@ def output_problem(values: Floats, track: Track, output_width: int) -> str:
         Words that follow "gave", e.g. ``values that are not finite numbers``; empty if all is well.
     """
     n = output_width // track.resolution
-    if track.modality == "SPLICE_JUNCTIONS":
+    if track.kind == "junctions":
         fits = values.ndim == 3 and values.shape[::2] == (1, 3)
         expected = "(1, any number, 3)"
     else:
-        shape = (1, n, n) if track.modality == "CONTACT_MAPS" else (1, n)
+        shape = (1, n, n) if track.kind == "contacts" else (1, n)
         fits, expected = values.shape == shape, str(shape)
     if not fits:
         return f"an array of shape {values.shape} in place of {expected}"
-    if track.modality == "CONTACT_MAPS":
+    if track.kind == "contacts":
         return _contacts_problem(values[0])
-    if track.modality == "SPLICE_JUNCTIONS":
+    if track.kind == "junctions":
         return _junctions_problem(values[0], output_width)
     return "" if np.isfinite(values).all() else "values that are not finite numbers"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, TextIO, cast
+from typing import Any, TextIO, cast
 
 import numpy as np
 import pandas as pd
@@ -22,9 +22,8 @@ from app.genome.catalogue import Bundle
 from app.genome.locus import format_interval
 from app.inference.pairs import Contacts, Junctions
 from app.inference.predictions import Floats, Values
-from models.card import ModelCard, Track
+from models.card import Kind, ModelCard, Track
 
-Kind = Literal["signal", "contacts", "junctions"]
 Predicted = Values | Contacts | Junctions
 
 #: What a row of an intron says, 0-based half-open.
@@ -40,12 +39,6 @@ FORMATS: dict[str, tuple[Kind, ...]] = {
 }
 
 
-def kind(track: Track) -> Kind:
-    """Returns what the values of a track are."""
-    kinds: dict[str, Kind] = {"CONTACT_MAPS": "contacts", "SPLICE_JUNCTIONS": "junctions"}
-    return kinds.get(track.modality, "signal")
-
-
 def check_ending(out: Path) -> None:
     """Raises BadInputError where the ending of a file names no format."""
     if out.suffix not in FORMATS:
@@ -55,8 +48,8 @@ def check_ending(out: Path) -> None:
 def check_format(out: Path, tracks: Sequence[Track]) -> None:
     """Raises BadInputError where a file cannot hold a track, before anything is computed for it."""
     for track in tracks:
-        if kind(track) not in FORMATS[out.suffix]:
-            fitting = " or ".join(s for s, kinds in FORMATS.items() if kind(track) in kinds)
+        if track.kind not in FORMATS[out.suffix]:
+            fitting = " or ".join(s for s, kinds in FORMATS.items() if track.kind in kinds)
             raise BadInputError(
                 f"A {out.suffix} file cannot hold {track.id}. "
                 f"Write {fitting}, or choose other tracks with --tracks."

@@ -590,7 +590,7 @@ class _Order:
 
 def _ids(tracks: Iterable[Track], window: Window) -> list[str]:
     """Returns the ids of those tracks for which a window is needed."""
-    return [t.id for t in tracks if t.modality == "CONTACT_MAPS" or not window.pairs_only]
+    return [t.id for t in tracks if t.kind == "contacts" or not window.pairs_only]
 
 
 def windows_for(
@@ -602,7 +602,7 @@ def windows_for(
 ) -> list[Window]:
     """Returns the windows that predict some tracks in an interval, from left to right."""
     grid = allele.grid(card, bundle.reference)
-    pairs = any(track.modality == "CONTACT_MAPS" for track in tracks)
+    pairs = any(track.kind == "contacts" for track in tracks)
     windows = grid.windows(interval) + (grid.between(interval) if pairs else [])
     return sorted(windows, key=lambda window: window.use.start)
 

@@ -22,16 +22,22 @@ from app.errors import (
     WorkerUnavailableError,
 )
 from app.genome.catalogue import Bundle
-from app.genome.edits import haplotype_of, parse_edits, variant_edit
+from app.genome.edits import variant_edit
 from app.genome.genes import GeneHit
-from app.genome.haplotype import Haplotype
 from app.genome.locus import format_interval, format_variant, format_width, parse_locus
 from app.genome.signals import ObservedTrack
 from app.inference.alleles import Allele, alleles
 from app.inference.jobs import Priority, WorkerInfo
 from app.web import describe
 from app.web.agreement import Agreement, agreement, paired_bins
-from app.web.asked import MAX_NAME, asked_integer, asked_json, asked_text, view_query
+from app.web.asked import (
+    MAX_NAME,
+    asked_haplotype,
+    asked_integer,
+    asked_json,
+    asked_text,
+    view_query,
+)
 from app.web.describe import JSON
 from app.web.figures.genes import pack_lanes
 from app.web.figures.sequence import sequence_lanes
@@ -236,6 +242,9 @@ def view() -> JSON:
         "compare": state.compare,
         "edits": [describe.edit(one) for one in state.edits],
         "edited": seen.haplotype is not None,
+        "anchor": state.anchor.start
+        if state.anchor and state.anchor.chromosome == state.locus.chromosome
+        else None,
         "highlights": describe.highlights(state),
         "overview": describe.overview(bundle, state.locus.chromosome),
         "strand": state.strand,
@@ -319,12 +328,6 @@ def predict() -> JSON:
     }
 
 
-def _haplotype(bundle: Bundle, chromosome: str) -> Haplotype | None:
-    """Returns what the edits of a request make of a chromosome."""
-    texts = [*request.args.getlist("variant"), *request.args.getlist("edit")]
-    return haplotype_of(parse_edits("\n".join(texts), bundle), chromosome) if texts else None
-
-
 # --- Tiles --------------------------------------------------------------------------------------
 
 
@@ -344,7 +347,7 @@ def get_tiles() -> Response:
         asked_integer("to"),
     )
     tracks = read_tracks(asked_text("tracks", MAX_QUERY), bundle, card)
-    asked = TileRequest(bundle, card, tracks, where, _haplotype(bundle, where.chromosome))
+    asked = TileRequest(bundle, card, tracks, where, asked_haplotype(bundle, where.chromosome))
     spans = [asked.spans(track) for track in asked.tracks]
     partial_ = any(span.state == "missing" for one in spans for span in one)
     response = Response(mimetype="application/octet-stream")

@@ -9,6 +9,9 @@ from flask import request
 from werkzeug.exceptions import BadRequest
 
 from app.errors import BadInputError, LimitError
+from app.genome.catalogue import Bundle
+from app.genome.edits import haplotype_of, parse_edits
+from app.genome.haplotype import Haplotype
 
 #: No genome, chromosome or gene has a longer name.
 MAX_NAME = 100
@@ -63,3 +66,9 @@ def asked_json(*texts: str) -> dict[str, Any]:
     if not isinstance(body, dict) or not all(isinstance(body.get(name), str) for name in texts):
         raise BadInputError(f"The body must be JSON with {' and '.join(f'“{t}”' for t in texts)}.")
     return body
+
+
+def asked_haplotype(bundle: Bundle, chromosome: str) -> Haplotype | None:
+    """Returns what the edits of a request make of a chromosome; None where there are none."""
+    texts = [*request.args.getlist("variant"), *request.args.getlist("edit")]
+    return haplotype_of(parse_edits("\n".join(texts), bundle), chromosome) if texts else None

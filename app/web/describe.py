@@ -23,7 +23,7 @@ from app.web.state import ViewState
 from app.web.tiles import TILE, planes, tile_indices
 from app.web.versions import data_version
 from app.web.view import View
-from models.card import ModelCard, Track
+from models.card import LOG_RATIOS, ModelCard, Track
 
 JSON = dict[str, Any]
 
@@ -169,6 +169,11 @@ def row(shown: Row, width: int) -> JSON:
         "unit": shown.unit,
         "resolution": first.resolution,
         "summary": shown.summary,
+        "height": shown.height,
+        "part": shown.part,
+        "value": shown.value,
+        "strip": shown.strip,
+        "ratio_only": shown.predicted[0].unit in LOG_RATIOS if shown.predicted else False,
         "style": asdict(shown.style),
         "predicted": [track(t, width) for t in shown.predicted],
         "observed": [track(o.track, width) | {"predicted": o.predicted} for o in shown.observed],
@@ -185,6 +190,7 @@ def row_choices(bundle: Bundle, card: ModelCard | None) -> list[JSON]:
             "rows": [
                 {
                     "id": one.id,
+                    "biosample": one.biosample.key if one.biosample else "",
                     "label": f"{one.biosample.name if one.biosample else one.title} "
                     f"{one.strand.replace('.', '')}".strip(),
                     "predicted": bool(one.predicted),

@@ -6,24 +6,35 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from app.genome.catalogue import Bundle
+from app.genome.catalogue import Bundle, Measured
 from app.genome.signals import ObservedTrack
-from models.card import MODALITIES, Biosample, ModelCard, Summary, Track
+from models.card import LOG_RATIOS, MODALITIES, Biosample, Kind, ModelCard, Summary, Track
 
 if TYPE_CHECKING:
     from app.web.state import ViewState
 
 #: ``log`` is sign(x) ln(1 + abs(x)), which has a value everywhere.
 Scale = Literal["linear", "log"]
+#: How a contact map is drawn, which of its maps, and what their colours mean.
+Shape = Literal["triangle", "square"]
+Part = Literal["both", "predicted", "observed", "difference"]
+Value = Literal["signal", "ratio"]
+Marked = Literal["on", "off"]
 T = TypeVar("T")
 
 #: Most rows that one view draws.
 MAX_ROWS = 60
-#: Height in px of a signal row unless the view says otherwise.
+#: Height in px of a row unless the view says otherwise: of a signal, of one contact map, of two of
+#: them back to back, and of a square one.
 ROW_HEIGHT = 56
+MAP_HEIGHT = 220
+MAPS_HEIGHT = 320
+SQUARE_HEIGHT = 480
+#: Height in px of the contacts of one anchor, below a contact map.
+ANCHOR_HEIGHT = 64
 
 #: What the page does not draw yet.
-NOT_DRAWN = ("CONTACT_MAPS", "SPLICE_JUNCTIONS")
+NOT_DRAWN = ("SPLICE_JUNCTIONS",)
 
 #: Colour family of a modality.
 FAMILIES = {
@@ -65,18 +76,27 @@ class RowStyle:
     """How one row is drawn where it differs from the default.
 
     Attributes:
-        height: Height in px.
+        height: Height in px, or None for that of its kind.
         color: ``#rrggbb``, or None for the colour of the modality.
         scale: Scale of the value axis.
         summary: How bins are merged when zoomed out, or None for what the track says.
-        ymax: Upper end of the value axis, or None to fit the data.
+        ymax: Upper end of the value axis, or None to fit the data. Of a contact map the upper end
+            of the colours.
+        shape: How a contact map lies on the genome axis.
+        part: Which contact maps are drawn, where there are several.
+        value: ``signal`` or ``ratio`` (log2 of observed over expected); None for what tells most.
+        marks: Whether boundaries, loops and domains are drawn over a contact map.
     """
 
-    height: int = ROW_HEIGHT
+    height: int | None = None
     color: str | None = None
     scale: Scale = "linear"
     summary: Summary | None = None
     ymax: float | None = None
+    shape: Shape = "triangle"
+    part: Part = "both"
+    value: Value | None = None
+    marks: Marked = "on"
 
 
 @dataclass(frozen=True)
@@ -86,23 +106,28 @@ class Row:
     Attributes:
         id: The track id where the row has one track; where a plus and a minus track share the
             row, their id without the strand.
-        kind: What is drawn.
         predicted: Predicted tracks, plus strand first; empty where only measured.
         observed: Measured tracks, plus strand first. Which predicted track each belongs to
-            stands in ``ObservedTrack.predicted``.
+            stands in their ``predicted``.
         style: How the row is drawn.
+        strip: px below a contact map for the contacts of an anchor.
     """
 
     id: str
     predicted: tuple[Track, ...]
-    observed: tuple[ObservedTrack, ...]
-    kind: Literal["signal"] = "signal"
+    observed: tuple[Measured, ...]
     style: RowStyle = RowStyle()
+    strip: int = 0
 
     @property
     def tracks(self) -> tuple[Track, ...]:
         """The tracks that name the row: the predicted ones, else the measured ones."""
         return self.predicted or tuple(o.track for o in self.observed)
+
+    @property
+    def kind(self) -> Kind:
+        """What is drawn."""
+        return self.tracks[0].kind
 
     @property
     def modality(self) -> str:
@@ -140,7 +165,34 @@ class Row:
     @property
     def height(self) -> int:
         """Height in px."""
-        return self.style.height
+        return (self.style.height or self._default_height) + self.strip
+
+    @property
+    def _default_height(self) -> int:
+        if self.kind != "contacts":
+            return ROW_HEIGHT
+        if self.style.shape == "square":
+            return SQUARE_HEIGHT
+        return MAPS_HEIGHT if self.part == "both" else MAP_HEIGHT
+
+    @property
+    def part(self) -> Part:
+        """Which of its contact maps are drawn."""
+        if self.predicted and self.observed:
+            return self.style.part
+        return "predicted" if self.predicted else "observed"
+
+    @property
+    def value(self) -> Value:
+        """What the colours of its contact map mean.
+
+        Two maps have different units, and some networks predict nothing but ratios.
+        """
+        if self.part == "difference":
+            return "ratio"
+        if self.part != "observed" and self.predicted[0].unit in LOG_RATIOS:
+            return "ratio"
+        return self.style.value or ("ratio" if self.part == "both" else "signal")
 
     @property
     def summary(self) -> Summary:
@@ -150,7 +202,7 @@ class Row:
     @property
     def pairs(self) -> list[tuple[Track, ObservedTrack]]:
         """Each predicted track that was measured, with its measurement."""
-        measured = {o.predicted: o for o in self.observed}
+        measured = {o.predicted: o for o in self.observed if isinstance(o, ObservedTrack)}
         return [(t, measured[t.id]) for t in self.predicted if t.id in measured]
 
 
@@ -173,7 +225,7 @@ def _by_strand(items: Sequence[T], track: Callable[[T], Track]) -> list[tuple[T,
     return joined
 
 
-def _row(predicted: tuple[Track, ...], observed: tuple[ObservedTrack, ...]) -> Row:
+def _row(predicted: tuple[Track, ...], observed: tuple[Measured, ...]) -> Row:
     tracks = predicted or tuple(o.track for o in observed)
     return Row(tracks[0].id if len(tracks) == 1 else _stem(tracks[0]), predicted, observed)
 
@@ -186,9 +238,9 @@ def all_rows(bundle: Bundle, card: ModelCard | None) -> list[Row]:
     """
     tracks = [t for t in card.tracks if t.modality not in NOT_DRAWN] if card else []
     ids = {t.id for t in tracks}
-    measured: dict[str, ObservedTrack] = {}
-    alone: list[ObservedTrack] = []
-    for observed in bundle.tracks.values():
+    measured: dict[str, Measured] = {}
+    alone: list[Measured] = []
+    for observed in bundle.measured:
         if observed.predicted in ids and observed.predicted not in measured:
             measured[observed.predicted] = observed
         else:
@@ -218,7 +270,15 @@ def rows(state: ViewState, bundle: Bundle, card: ModelCard | None) -> tuple[list
         ]
     chosen = [row for row in chosen if row.id not in state.hidden]
     styles = dict(state.styles)
-    drawn = [replace(row, style=styles.get(row.id, row.style)) for row in chosen[:MAX_ROWS]]
+    anchored = state.anchor is not None and state.anchor.chromosome == state.locus.chromosome
+    drawn = [
+        replace(
+            row,
+            style=styles.get(row.id, row.style),
+            strip=ANCHOR_HEIGHT if anchored and row.kind == "contacts" else 0,
+        )
+        for row in chosen[:MAX_ROWS]
+    ]
     if len(chosen) > MAX_ROWS:
         return drawn, f"Shown are the first {MAX_ROWS} of {len(chosen):,} tracks."
     return drawn, None

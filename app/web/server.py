@@ -28,6 +28,7 @@ from app.inference.store import ResultStore
 from app.settings import Settings
 from app.web import describe
 from app.web.api import api
+from app.web.contacts_api import contacts_api
 from app.web.edits_api import edits_api
 from app.web.export_api import export_api
 from app.web.pages import register_pages
@@ -91,6 +92,7 @@ def create_app(settings: Settings) -> dash.Dash:
     server.register_error_handler(Exception, _show_error)
     server.add_url_rule("/health", "health", _alive)
     server.register_blueprint(api)
+    server.register_blueprint(contacts_api)
     server.register_blueprint(edits_api)
     server.register_blueprint(export_api)
     app = dash.Dash(

@@ -18,7 +18,17 @@ from app.genome.catalogue import Bundle, Catalogue
 from app.genome.edits import SequenceEdit, check_edits, parse_edit, variant_edit
 from app.genome.locus import Locus, format_interval, parse_locus
 from app.web.figures.sequence import Strands
-from app.web.rows import RowStyle, Scale, all_rows, biosamples, track_groups
+from app.web.rows import (
+    Marked,
+    Part,
+    RowStyle,
+    Scale,
+    Shape,
+    Value,
+    all_rows,
+    biosamples,
+    track_groups,
+)
 from models.card import ModelCard, Summary
 
 Mode = Literal["stacked", "overlay", "mirror"]
@@ -36,7 +46,7 @@ MAX_QUERY = 8_000
 DEFAULT_WIDTH = 131_072
 #: Rows of the first view, where nobody chose any.
 DEFAULT_ROWS = 6
-ROW_HEIGHTS = range(20, 401)
+ROW_HEIGHTS = range(20, 801)
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,7 @@ class ViewState:
         edits: Variants and other edits of the sequence, from left to right.
         compare: How reference and alternate share a row where there are edits.
         highlights: Marked regions.
+        anchor: The base whose contacts are shown below each contact map.
         theme: Colours of the page.
         autoscale: ``group``: predicted and observed share a y range; ``each``: one each.
         strand: Which strand the row of the reference sequence shows.
@@ -80,6 +91,7 @@ class ViewState:
     edits: tuple[SequenceEdit, ...] = ()
     compare: Compare = "overlay"
     highlights: tuple[Highlight, ...] = ()
+    anchor: Interval | None = None
     theme: Theme = "auto"
     autoscale: Autoscale = "group"
     strand: Strands = "forward"
@@ -104,6 +116,8 @@ class ViewState:
             pairs.append(("variant" if edit.kind == "variant" else "edit", edit.text))
         for h in self.highlights:
             pairs.append(("highlight", _locus_text(h.interval) + (f";{h.note}" if h.note else "")))
+        if self.anchor is not None:
+            pairs.append(("anchor", _locus_text(self.anchor)))
         for name, default in _DEFAULTS.items():
             if getattr(self, name) != default:
                 pairs.append((name, getattr(self, name)))
@@ -134,6 +148,10 @@ _STYLE_PARTS: dict[str, Callable[[str], object]] = {
     "scale": str,
     "summary": str,
     "ymax": float,
+    "shape": str,
+    "part": str,
+    "value": str,
+    "marks": str,
 }
 _STYLE = re.compile(rf"(.*?)((?:;(?:{'|'.join(_STYLE_PARTS)})=[^;]*)*)", re.DOTALL)
 
@@ -161,7 +179,7 @@ def _style(text: str) -> tuple[str, RowStyle]:
         except ValueError:
             raise BadInputError(f"The row style “{_short(part)}” is not a number.") from None
     style = RowStyle(**values)  # type: ignore[arg-type]  # checked in the next lines
-    if style.height not in ROW_HEIGHTS:
+    if style.height is not None and style.height not in ROW_HEIGHTS:
         raise BadInputError(
             f"A row is {ROW_HEIGHTS.start} to {ROW_HEIGHTS.stop - 1} px high, not {style.height}."
         )
@@ -169,10 +187,16 @@ def _style(text: str) -> tuple[str, RowStyle]:
         raise BadInputError("A row colour is six hexadecimal digits, for example 0072b2.")
     if style.ymax is not None and not 0 < style.ymax < float("inf"):
         raise BadInputError("The upper end of a value axis is a number above 0.")
-    if style.scale not in get_args(Scale):
-        raise BadInputError(f"A value axis is {_one_of(get_args(Scale))}.")
-    if style.summary not in (None, *get_args(Summary)):
-        raise BadInputError(f"Bins are merged by {_one_of(get_args(Summary))}.")
+    for words, value, about in (
+        (Scale, style.scale, "A value axis is"),
+        (Summary, style.summary, "Bins are merged by"),
+        (Shape, style.shape, "A contact map is a"),
+        (Part, style.part, "Of contact maps is drawn"),
+        (Value, style.value, "The colours of a contact map mean"),
+        (Marked, style.marks, "Boundaries, loops and domains are"),
+    ):
+        if value is not None and value not in get_args(words):
+            raise BadInputError(f"{about} {_one_of(get_args(words))}.")
     return match[1], style
 
 
@@ -328,6 +352,7 @@ def from_query(
         edits=_read_edits(reader, bundle, locus),
         compare=reader.take_choice("compare", get_args(Compare)),  # type: ignore[arg-type]
         highlights=reader.take_all("highlight", lambda text: _highlight(text, bundle)),
+        anchor=_read_anchor(reader, bundle),
         mode=reader.take_choice("mode", get_args(Mode)),  # type: ignore[arg-type]
         theme=reader.take_choice("theme", get_args(Theme)),  # type: ignore[arg-type]
         autoscale=reader.take_choice("autoscale", get_args(Autoscale)),  # type: ignore[arg-type]
@@ -428,6 +453,16 @@ def _read_edits(reader: _Reader, bundle: Bundle, locus: Locus) -> tuple[Sequence
         else:
             kept.append(edit)
     return tuple(sorted(kept, key=lambda e: (e.place.chromosome, e.place.start, e.text)))
+
+
+def _read_anchor(reader: _Reader, bundle: Bundle) -> Interval | None:
+    """Reads one base; of an interval it is the one in its middle."""
+    text = reader.take("anchor")
+    where = reader.attempt(lambda t: parse_locus(t, bundle).interval, text) if text else None
+    if where is None:
+        return None
+    middle = (where.start + where.end) // 2
+    return Interval(where.chromosome, middle, middle + 1)
 
 
 def _highlight(text: str, bundle: Bundle) -> Highlight:

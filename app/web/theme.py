@@ -23,6 +23,7 @@ PALETTE: Final[dict[Mode, dict[str, str]]] = {
         "start": "#0B6E34",
         "notice": "#FFF6DC",
         "hatch": "rgba(91, 100, 112, 0.16)",
+        "missing": "#D5D9DF",
         "highlight": "rgba(240, 228, 66, 0.28)",
         "shadow": "0 6px 24px rgba(27, 36, 48, 0.16)",
     },
@@ -38,6 +39,7 @@ PALETTE: Final[dict[Mode, dict[str, str]]] = {
         "start": "#3CC274",
         "notice": "#3A3216",
         "hatch": "rgba(152, 163, 179, 0.18)",
+        "missing": "#3A434F",
         "highlight": "rgba(240, 228, 66, 0.20)",
         "shadow": "0 6px 24px rgba(0, 0, 0, 0.5)",
     },
@@ -84,6 +86,19 @@ DIFFERENCE: Final[dict[Mode, dict[str, str]]] = {
     "dark": {"gain": "#F4707C", "loss": "#6AAEE8"},
 }
 
+#: Colours of contact maps from the lowest to the highest value: for contacts viridis (van der Walt
+#: and Smith, CC0), for log ratios blue over white to red, whose middle is 0.
+RAMPS: Final[dict[str, tuple[str, ...]]] = {
+    "signal": (
+        *("#440154", "#482475", "#414487", "#355F8D", "#2A788E", "#21918C"),
+        *("#22A884", "#44BF70", "#7AD151", "#BDDF26", "#FDE725"),
+    ),
+    "ratio": (
+        *("#2166AC", "#4393C3", "#92C5DE", "#D1E5F0", "#F7F7F7"),
+        *("#FDDBC7", "#F4A582", "#D6604D", "#B2182B"),
+    ),
+}
+
 #: Sizes in px that Python figures and the style sheet share.
 SIZES: Final[dict[str, int]] = {
     "bar": 48,
@@ -119,5 +134,6 @@ def css_variables() -> str:
         tokens = PALETTE[mode] | DIFFERENCE[mode] | colours | extra
         return selector + "{" + "".join(f"--{k}:{v};" for k, v in tokens.items()) + "}"
 
-    sizes = {name: f"{px}px" for name, px in SIZES.items()}
-    return block(":root", "light", sizes | {"font": FONT}) + block("[data-theme=dark]", "dark", {})
+    shared = {name: f"{px}px" for name, px in SIZES.items()} | {"font": FONT}
+    shared |= {f"ramp-{name}": ", ".join(colours) for name, colours in RAMPS.items()}
+    return block(":root", "light", shared) + block("[data-theme=dark]", "dark", {})

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import numpy as np
 from alphagenome.data.genome import Interval
 
-from app.errors import LimitError, LocuscopeError, NotFoundError
+from app.errors import BadInputError, LimitError, LocuscopeError, NotFoundError
 from app.genome.catalogue import Bundle
 from app.genome.haplotype import Haplotype
 from app.genome.signals import ObservedTrack
@@ -50,16 +50,21 @@ def read_tracks(text: str, bundle: Bundle, card: ModelCard | None) -> list[AnyTr
     """Reads track ids with commas between them, each percent-encoded by itself.
 
     Raises:
+        BadInputError: A track has more than one value a bin, and so no tiles.
         LimitError: There are more than ``MAX_TRACKS``.
         NotFoundError: The genome and the model have no such track.
     """
     ids = [unquote(part) for part in text.split(",")]
     if len(ids) > MAX_TRACKS:
         raise LimitError(f"{len(ids):,} tracks were asked for; at most {MAX_TRACKS} at once.")
+    signals = [track for track in card.tracks if track.kind == "signal"] if card else []
     known: dict[str, AnyTrack] = dict(bundle.tracks)
-    known |= {track.id: track for track in card.tracks} if card else {}
-    known |= {one.id: one for one in map(AlternateTrack, card.tracks)} if card else {}
+    known |= {track.id: track for track in signals}
+    known |= {one.id: one for one in map(AlternateTrack, signals)}
+    others = {track.id for track in card.tracks if track not in signals} if card else set()
     for id_ in ids:
+        if id_.removeprefix(ALTERNATE) in others | set(bundle.contacts):
+            raise BadInputError(f"“{id_}” is no signal, so that it has no tiles.")
         if id_ not in known:
             raise NotFoundError(f"There is no track “{id_[:100]}” in this genome and model.")
     return [known[id_] for id_ in ids]

@@ -22,7 +22,8 @@ def data_version(bundle: Bundle, card: ModelCard | None) -> str:
     return digest(
         [
             bundle.reference.checksum,
-            [(o.track.id, _file_version(o.path)) for o in bundle.tracks.values()],
+            [(o.track.id, _file_version(o.path)) for o in bundle.measured],
+            [_file_version(marks.path) for marks in bundle.marks],
             [card.weights_hash, code_version(card.family)] if card else [version("locuscope")],
         ]
     )

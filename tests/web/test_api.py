@@ -245,6 +245,7 @@ def test_tracks_list_all_that_can_be_chosen(client: FlaskClient) -> None:
         "rows": [
             {
                 "id": "toy/CAGE/c1",
+                "biosample": "CD4+ T cells, naive",
                 "label": "CD4+ T cells, naive +-",
                 "predicted": True,
                 "observed": True,

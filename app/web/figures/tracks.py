@@ -182,7 +182,7 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
     """Builds the figure of a view.
 
     Args:
-        rows: Signal rows, from the top.
+        rows: From the top; of rows that are no signal only the place is kept.
         transcripts: Genes of ``region``.
         view: What is visible.
         region: What is drawn: the view and its margins.
@@ -211,7 +211,7 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
     baselines: list[float] = []
     compare: dict[Compare, list[dict[str, Any]]] = {}
     for row in rows:
-        series = row_series(row, top, overlay)
+        series = row_series(row, top, overlay) if row.kind == "signal" else {}
         if edited and "predicted" in series:
             for how, parts in compared_series(row, series["predicted"]).items():
                 drawn = compare.setdefault(how, [])

@@ -21,6 +21,8 @@ KEYS = (
     ("r", "sequence: forward strand, reverse, both"),
     ("f", "show or hide the reading frames, from 2 px a base on"),
     ("Home End", "start and end of the chromosome"),
+    ("c", "show or hide the contact map"),
+    ("4", "contacts of the middle of the view (virtual 4C); again: none"),
     ("h", "highlight the selection, or what is in view"),
     ("u", "undo: one view back"),
     ("l", "copy the link to this view"),
@@ -38,6 +40,7 @@ MOUSE = (
     ("Click or drag the overview", "go there; a mark opens the view it stands for"),
     ("Shift + drag", "select a region: zoom, highlight, export, edit it"),
     ("Click a base", "from 6 px a base on: its three substitutions"),
+    ("Click a contact map", "contacts of the base under the pointer (virtual 4C)"),
     ("Click a badge", "what the agreement means, with its scatter plot"),
 )
 

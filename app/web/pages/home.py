@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 from app.errors import LocuscopeError
 from app.genome.bundle_file import SuggestedView
 from app.genome.locus import format_interval, format_width
+from app.genome.signals import ObservedTrack
 from app.web.figures.preview import PreviewRow, preview
 from app.web.pages.frame import document
 from app.web.rows import Row, rows
@@ -37,8 +38,9 @@ def _preview_row(
     predicted = observed = nothing
     if card and row.predicted:
         predicted = services.predictions.summarise(card, bundle, row.predicted[0], *where)[plane]
-    if row.observed:
-        observed = row.observed[0].summarise(*where)[plane]
+    for measured in row.observed[:1]:
+        if isinstance(measured, ObservedTrack):
+            observed = measured.summarise(*where)[plane]
     return PreviewRow(modality_colour(row.modality, "light"), predicted, observed)
 
 
@@ -47,7 +49,7 @@ def _picture(state: ViewState, bundle: Bundle, services: Services) -> html.Img |
     if state.locus.width > PREVIEW_WIDEST:
         return html.P("Too wide for a picture here.", className="muted")
     card = services.cards.get(state.model)
-    shown, _ = rows(state, bundle, card)
+    shown = [row for row in rows(state, bundle, card)[0] if row.kind == "signal"]
     try:
         drawn = [_preview_row(row, state, bundle, card, services) for row in shown[:PREVIEW_ROWS]]
     except LocuscopeError as error:
