@@ -257,6 +257,38 @@ def score(model: str, vcf: Path, distance: int, mask: bool, out: Path) -> None:
     click.echo(summary)
 
 
+@main.command(
+    epilog=_example(
+        "locuscope effects --genome bundles/hg38 --model baskerville-human74 \\\n"
+        "  --edit chr22:21742118:T\\>G -o effects.tsv"
+    )
+)
+@settings_options("genomes", "weights", "cache_dir", "device")
+@click.option("--model", required=True, help="Model id, as `locuscope models` lists them.")
+@click.option("--vcf", type=FILE, help="Variants, plain or bgzipped; each ALT by itself.")
+@click.option(
+    "--edit", "edits", multiple=True, help="Variant or edit as in the page; several together."
+)
+@click.option(
+    "--scorer",
+    "scorers",
+    multiple=True,
+    help="ATAC, RNA_SEQ, DNASE:DIFF_SUM:2001 ...; may be repeated [the recommended ones].",
+)
+@click.option("-o", "--out", required=True, type=FILE, help="out.tsv or out.parquet.")
+def effects(
+    model: str, vcf: Path | None, edits: tuple[str, ...], scorers: tuple[str, ...], out: Path
+) -> None:
+    """Score what variants or other edits do to every track of a model.
+
+    Scorers, their formulas and the columns are those of the AlphaGenome SDK.
+    """
+    from app.inference.effects_batch import effects_to_file
+    from app.settings import settings
+
+    click.echo(effects_to_file(settings(), model, vcf, edits, scorers, out))
+
+
 main.add_command(teaching)
 
 if __name__ == "__main__":

@@ -109,10 +109,10 @@ def predict_to_file(
         ModelUnavailableError: The model's weights are missing or wrong.
     """
     check_ending(out)
-    _check_folder(out)
-    bundle = _bundle(settings)
+    check_folder(out)
+    bundle = only_bundle(settings)
     engine = Engine(settings)
-    card = _card(engine, model)
+    card = find_card(engine, model)
     interval = parse_locus(interval_text, bundle).interval
     tracks = _chosen(card, tracks_text)
     check_format(out, tracks)
@@ -121,20 +121,22 @@ def predict_to_file(
     return write(out, Prediction(card, bundle, interval, values))
 
 
-def _check_folder(out: Path) -> None:
+def check_folder(out: Path) -> None:
     """Refuses an output that cannot be written before anything is computed for it."""
     if not out.parent.is_dir():
         raise NotFoundError(f"There is no folder {out.parent}.")
 
 
-def _bundle(settings: Settings) -> Bundle:
+def only_bundle(settings: Settings) -> Bundle:
+    """Returns the one genome that is named; raises BadInputError where it is not one."""
     bundles = Catalogue.load(settings.genome_dirs).bundles
     if len(bundles) != 1:
         raise BadInputError("Name one genome bundle with --genome FOLDER.")
     return next(iter(bundles.values()))
 
 
-def _card(engine: Engine, model: str) -> ModelCard:
+def find_card(engine: Engine, model: str) -> ModelCard:
+    """Returns a model's card; raises NotFoundError, with the nearest name, where it has none."""
     if model not in engine.cards:
         near = next(iter(difflib.get_close_matches(model, engine.cards, n=1)), None)
         raise NotFoundError(f"There is no model {model}.", near)
@@ -239,10 +241,10 @@ def score_to_file(  # noqa: PLR0917 - all of it is needed
     """
     if not vcf.is_file():
         raise NotFoundError(f"There is no file {vcf}.")
-    _check_folder(out)
-    bundle = _bundle(settings)
+    check_folder(out)
+    bundle = only_bundle(settings)
     engine = Engine(settings)
-    card = _card(engine, model)
+    card = find_card(engine, model)
     network = engine.open(card.id)
     if card.family != "spliceai":
         raise ModelUnavailableError(f"{card.title} does not score variants. Use --model spliceai.")

@@ -102,7 +102,7 @@ def _bins(values: Values | Contacts) -> dict[str, Any]:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def whole(path: Path) -> Iterator[Path]:
     """Yields a name to write to; what is there becomes ``path`` only if all went well."""
     part = path.with_name(f".part-{path.name}")
     try:
@@ -136,7 +136,7 @@ def write(out: Path, made: Prediction) -> list[Path]:
     if len(files) > 1:
         files = {id_: out.with_suffix(f".{_file_name(id_)}{out.suffix}") for id_ in files}
     for id_, path in files.items():
-        with _whole(path) as part:
+        with whole(path) as part:
             _WRITERS[out.suffix](part, made, id_)
     if out.suffix != ".bw":
         return list(files.values())
@@ -151,7 +151,7 @@ def _write_npz(out: Path, made: Prediction) -> list[Path]:
         for id_, v in made.values.items()
     }
     metadata = np.array(made.metadata())
-    with _whole(out) as part:
+    with whole(out) as part:
         np.savez_compressed(part, allow_pickle=False, metadata=metadata, **arrays)
     return [out]
 
@@ -165,7 +165,7 @@ def _write_tsv(out: Path, made: Prediction) -> list[Path]:
         )
     first = next(iter(columns.values()))
     table = np.stack([v.values for v in columns.values()], axis=1)
-    with _whole(out) as part, _commented(part, made) as file:
+    with whole(out) as part, _commented(part, made) as file:
         file.write("\t".join(("chromosome", "start", "end", *columns)) + "\n")
         for i, row in enumerate(table):
             start = first.start + i * first.resolution

@@ -125,7 +125,7 @@ def score_vcf(
         provenance = _provenance(model.card, reference, distance, mask)
         try:
             with writer_type(part, header, provenance) as writer:
-                records = _records(vcf_in)
+                records = read_records(vcf_in)
                 while batch := list(islice(records, _BATCH)):
                     done = summary.alleles
 
@@ -159,7 +159,7 @@ def _quiet() -> Iterator[None]:
         pysam.set_verbosity(before)
 
 
-def _records(path: Path) -> Iterator[pysam.VariantRecord]:
+def read_records(path: Path) -> Iterator[pysam.VariantRecord]:
     """Yields the records of a VCF.
 
     Raises:
@@ -191,7 +191,7 @@ def _survey(path: Path) -> tuple[pysam.VariantHeader, int]:
         The header for the output, and the number of alleles.
     """
     total, seen = 0, None
-    for record in _records(path):
+    for record in read_records(path):
         total += len(record.alts or (None,))
         seen = record.header
     if seen is None:

@@ -31,6 +31,7 @@ from app.web.api import api
 from app.web.contacts_api import contacts_api
 from app.web.edits_api import edits_api
 from app.web.export_api import export_api
+from app.web.effects_api import effects_api
 from app.web.pages import register_pages
 from app.web.security import add_headers, page_policy
 from app.web.services import Services
@@ -95,6 +96,7 @@ def create_app(settings: Settings) -> dash.Dash:
     server.register_blueprint(contacts_api)
     server.register_blueprint(edits_api)
     server.register_blueprint(export_api)
+    server.register_blueprint(effects_api)
     app = dash.Dash(
         "locuscope",
         server=server,  # type: ignore[arg-type]
