@@ -99,5 +99,5 @@ def write_effects(
             part.write_text(tsv(table, about, notes), encoding="utf-8")
         else:
             table = table.copy()
-            table.attrs = about | {"not scored": list(notes)}
+            table.attrs |= about | {"not scored": list(notes)}
             table.to_parquet(part, index=False)

@@ -119,8 +119,8 @@ class EffectScoring:
         scoring = cls(replace(card, precision="fp32"), bundle, edits, centre, chosen)
         if not scoring.tracks:
             raise BadInputError(f"{card.title} predicts nothing that these scorers measure.")
-        output = scoring.window.output
-        if not (output.start < edits.start and edits.end <= output.end):
+        output, use = scoring.window.output, scoring.window.use
+        if not (use.start < edits.start and edits.end <= output.end):
             width = format_width(card.output_width)
             raise LimitError(
                 f"These edits reach beyond the {width} that {card.title} predicts around them, "
@@ -195,8 +195,10 @@ class EffectScoring:
             yield self._contacts(scorer, track, ref, alt)
         elif isinstance(scorer, sdk.SpliceJunctionScorer):
             yield from self._junctions(scorer, track, ref, alt)
-        elif alt[0].shift == 0:
-            pair = _Pair(track, _signal(ref[0], track), _signal(alt[0], track))
+        else:
+            # The pass that begins where the reference does: an edit lies behind its first base.
+            level = next(one for one in alt if one.shift == 0)
+            pair = _Pair(track, _signal(ref[0], track), _signal(level, track))
             if isinstance(scorer, sdk.CenterMaskScorer):
                 yield self._centre(scorer, pair)
             elif isinstance(scorer, sdk.PolyadenylationScorer):

@@ -30,8 +30,8 @@ from app.web import describe
 from app.web.api import api
 from app.web.contacts_api import contacts_api
 from app.web.edits_api import edits_api
-from app.web.export_api import export_api
 from app.web.effects_api import effects_api
+from app.web.export_api import export_api
 from app.web.pages import register_pages
 from app.web.security import add_headers, page_policy
 from app.web.services import Services
