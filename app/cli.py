@@ -117,7 +117,7 @@ def serve() -> None:
     from app.serve import serve as run
     from app.settings import settings
 
-    set_up_logs("serve")
+    set_up_logs("serve", settings().logs)
     run(settings())
 
 
@@ -129,7 +129,7 @@ def web() -> None:
     from app.settings import settings
     from app.web.server import run_web
 
-    set_up_logs("web")
+    set_up_logs("web", settings().logs)
     check_address(settings().host, settings().port, patience=2)  # of one that was killed
     run_web(settings())
 
@@ -144,7 +144,7 @@ def worker(families: tuple[str, ...]) -> None:
     from app.inference.worker import run_worker
     from app.settings import settings
 
-    set_up_logs("worker")
+    set_up_logs("worker", settings().logs)
     sys.exit(run_worker(settings(), families or None))
 
 
@@ -155,7 +155,7 @@ def broker() -> None:
     from app.inference.broker import run_broker
     from app.settings import settings
 
-    set_up_logs("broker")
+    set_up_logs("broker", settings().logs)
     run_broker(settings())
 
 

@@ -64,6 +64,29 @@ class LimitError(BadInputError):
     status = 413
 
 
+class BusyError(LimitError):
+    """Too much is being asked for at this moment; the same request may be sent again later.
+
+    Attributes:
+        retry_after: Seconds after which that is worth while.
+    """
+
+    status = 429
+    retry_after = 10
+
+
+class AccessError(LocuscopeError):
+    """The token of this Locuscope is missing or wrong."""
+
+    status = 401
+
+
+class ForeignRequestError(LocuscopeError):
+    """The page of another site asked for something to be done."""
+
+    status = 403
+
+
 class ComputationError(LocuscopeError):
     """A model failed on its input."""
 

@@ -7,9 +7,10 @@ import os
 import tempfile
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -25,10 +26,18 @@ class Settings(BaseSettings):
     weights: str = Field("", description="folders searched for model weights, separated as in PATH")
     cache_dir: Path = Field(Path(platformdirs.user_cache_dir("locuscope")))
     cache_bytes: int = Field(4 * 2**30, description="size limit of stored results", gt=0)
-    broker_url: str = Field("", description="redis:// URL; empty: an embedded Valkey")
+    broker_url: str = Field("", description="redis:// URL; empty: an embedded Valkey", repr=False)
     broker_bytes: int = Field(512 * 2**20, description="memory limit of the embedded Valkey", gt=0)
     host: str = "127.0.0.1"
     port: int = Field(8050, ge=0, le=65535)
+    token: SecretStr | None = Field(
+        None, description="what whoever asks must send; unset: nothing", min_length=16
+    )
+    rate: float = Field(200, description="requests a second that a client may make", gt=0)
+    trusted_proxies: int = Field(
+        0, description="reverse proxies in front, whose X-Forwarded-For is believed", ge=0
+    )
+    logs: Literal["text", "json"] = "text"
     device: str = Field("", description="torch device of the worker; empty: the first GPU, or cpu")
     max_view: int = Field(10_000_000, description="widest region in bp that a model predicts", gt=0)
 

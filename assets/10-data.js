@@ -13,13 +13,20 @@
     }
   }
 
-  async function request(path, options) {
+  const rest = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+  // What comes too fast for the server is asked again when it says.
+  async function request(path, options, patience = 3) {
     let response;
     try {
       response = await fetch(path, options);
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw new ServerError(0, { message: "Locuscope does not answer. It may have been stopped." });
+    }
+    if (response.status === 429 && patience > 0 && !(options && options.signal && options.signal.aborted)) {
+      await rest(1000 * Math.min(60, Number(response.headers.get("Retry-After")) || 1));
+      return request(path, options, patience - 1);
     }
     if (!response.ok) {
       const body = await response.json().catch(() => null);

@@ -19,7 +19,7 @@ from kombu.exceptions import OperationalError
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from app.errors import LimitError, WorkerUnavailableError
+from app.errors import BusyError, WorkerUnavailableError
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -136,12 +136,12 @@ def broker_errors() -> Iterator[None]:
 
     Raises:
         WorkerUnavailableError: The broker does not answer.
-        LimitError: The broker's memory is full.
+        BusyError: The broker's memory is full.
     """
     try:
         yield
     except redis.exceptions.OutOfMemoryError as error:
-        raise LimitError("Too many predictions are waiting. Try again in a few minutes.") from error
+        raise BusyError("Too many predictions are waiting. Try again in a few minutes.") from error
     except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OperationalError) as e:
         raise WorkerUnavailableError(
             "The job broker does not answer, so nothing new can be predicted. "

@@ -15,8 +15,7 @@ and which also is the lock that keeps two of them apart, and ``interest``, which
 the result renews by asking. Celery's messages carry nothing but the id. What was lost (a worker
 killed, a message gone, a broker restarted empty) is noticed by ``Jobs.status`` and put right there.
 
-The scripts run inside Valkey, one at a time, so that every change of a record is atomic; their
-``now`` is the clock of the broker, the only one that all processes share.
+What changes a record is a script of ``job_scripts.py``.
 """
 
 from __future__ import annotations
@@ -36,7 +35,8 @@ import redis
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from app.errors import BadInputError, LimitError, NotFoundError
+from app.errors import BadInputError, BusyError, LimitError, NotFoundError
+from app.inference import job_scripts as scripts
 from app.inference.broker import (
     PREFIX,
     broker_errors,
@@ -129,168 +129,43 @@ class WorkerInfo:
     job: str
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """Something that went wrong within the last day.
+
+    Attributes:
+        where: The worker, or ``web``.
+        message: What, as a sentence.
+        last: When it happened last, in seconds since 1970 by the broker's clock.
+        times: How often.
+        job: Id of the last job that it happened to; empty if it was none.
+    """
+
+    where: str
+    message: str
+    last: float
+    times: int
+    job: str
+
+
+@dataclass(frozen=True)
+class JobCounts:
+    """What became of the jobs of a family since the broker started.
+
+    Attributes:
+        done: Jobs that were computed.
+        failed: Jobs that ended with an error.
+        seconds: How long those that are done took to compute, together.
+    """
+
+    done: int
+    failed: int
+    seconds: float
+
+
 def _key(kind: str, name: str) -> str:
     return f"{PREFIX}{kind}:{name}"
 
-
-_NOW = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-"""
-
-#: KEYS record, interest, then the queue's lists; ARGV request, sequence, family, pace, priority,
-#: interest ms, record ms, queue limit, retry, interest wanted only if longer.
-_SUBMIT = (
-    _NOW
-    + """
-local state = redis.call('HGET', KEYS[1], 'state')
-if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[6]) then
-  redis.call('SET', KEYS[2], 1, 'PX', ARGV[6])
-end
-if state == 'failed' and ARGV[9] == '1' then
-  redis.call('DEL', KEYS[1])
-  state = false
-end
-if state == 'queued' and tonumber(ARGV[5]) < tonumber(redis.call('HGET', KEYS[1], 'priority')) then
-  redis.call('HSET', KEYS[1], 'priority', ARGV[5], 'sent', now)
-  return 'send'
-end
-if state then return 'kept' end
-local waiting = 0
-for i = 3, #KEYS do waiting = waiting + redis.call('LLEN', KEYS[i]) end
-if waiting >= tonumber(ARGV[8]) then return 'full' end
-redis.call('HSET', KEYS[1], 'state', 'queued', 'request', ARGV[1], 'sequence', ARGV[2],
-  'family', ARGV[3], 'pace', ARGV[4], 'priority', ARGV[5], 'sent', now, 'attempts', 0)
-redis.call('PEXPIRE', KEYS[1], ARGV[7])
-return 'send'
-"""
-)
-
-#: KEYS record, interest, beat, pace; ARGV interest ms, record ms, attempts allowed, error sentence.
-_STATUS = (
-    _NOW
-    + """
-local state = redis.call('HGET', KEYS[1], 'state')
-if not state then return {'lost'} end
-if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[1]) then
-  redis.call('SET', KEYS[2], 1, 'PX', ARGV[1])
-end
-local send = 0
-if state == 'queued' or state == 'running' then
-  redis.call('PEXPIRE', KEYS[1], ARGV[2])
-end
-if state == 'running' and redis.call('EXISTS', KEYS[3]) == 0 then
-  if tonumber(redis.call('HGET', KEYS[1], 'attempts')) >= tonumber(ARGV[3]) then
-    state = 'failed'
-    redis.call('HSET', KEYS[1], 'state', state, 'error', ARGV[4])
-  else
-    state = 'queued'
-    send = 1
-    redis.call('HSET', KEYS[1], 'state', state, 'sent', now)
-  end
-end
-local f = redis.call('HMGET', KEYS[1], 'family', 'pace', 'priority', 'sent', 'started', 'done',
-  'total', 'error', 'worker')
-local pace = redis.call('HGET', KEYS[4], f[2])
-return {state, send, f[1], f[3], now - f[4], now - (f[5] or now), f[6] or 0, f[7] or 0, f[8] or '',
-  f[9] or '', pace or ''}
-"""
-)
-
-#: Whoever finds a message missing sends it again, once: KEYS record; ARGV lost ms.
-_RESEND = (
-    _NOW
-    + """
-if redis.call('HGET', KEYS[1], 'state') ~= 'queued' then return 0 end
-if now - redis.call('HGET', KEYS[1], 'sent') < tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'sent', now)
-return 1
-"""
-)
-
-#: Ids of the waiting messages, next one first: KEYS the queue's lists.
-_WAITING = """
-local ids = {}
-for _, key in ipairs(KEYS) do
-  local messages = redis.call('LRANGE', key, 0, -1)
-  for i = #messages, 1, -1 do
-    ids[#ids + 1] = string.match(messages[i], '"correlation_id": ?"(%x+)"') or ''
-  end
-end
-return ids
-"""
-
-#: A worker that takes a job: KEYS record, interest, beat; ARGV worker, beat ms, attempts allowed,
-#: error sentence, result ms. A beat of the same worker is that of its own child that died.
-_CLAIM = (
-    _NOW
-    + """
-local state = redis.call('HGET', KEYS[1], 'state')
-if not state then return {'gone'} end
-if state == 'done' or state == 'failed' then return {'over'} end
-local owner = redis.call('GET', KEYS[3])
-if owner and owner ~= ARGV[1] then return {'held'} end
-if redis.call('EXISTS', KEYS[2]) == 0 then
-  redis.call('DEL', KEYS[1], KEYS[3])
-  return {'unwanted'}
-end
-if tonumber(redis.call('HGET', KEYS[1], 'attempts')) >= tonumber(ARGV[3]) then
-  redis.call('HSET', KEYS[1], 'state', 'failed', 'error', ARGV[4])
-  redis.call('PEXPIRE', KEYS[1], ARGV[5])
-  redis.call('DEL', KEYS[3])
-  return {'over'}
-end
-redis.call('HINCRBY', KEYS[1], 'attempts', 1)
-redis.call('HSET', KEYS[1], 'state', 'running', 'worker', ARGV[1], 'started', now, 'done', 0,
-  'total', 0)
-redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2])
-return {'yours', redis.call('HGET', KEYS[1], 'request'), redis.call('HGET', KEYS[1], 'sequence')}
-"""
-)
-
-#: KEYS record, interest, beat; ARGV worker, beat ms, done, total. Returns whether anyone waits for
-#: it. Where a broker came back empty and the job was submitted anew, it is marked as running again.
-_BEAT = """
-local owner = redis.call('GET', KEYS[3])
-if owner and owner ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2])
-local state = redis.call('HGET', KEYS[1], 'state')
-if state == 'queued' then
-  redis.call('HSET', KEYS[1], 'state', 'running', 'worker', ARGV[1], 'attempts', 1)
-end
-if state then redis.call('HSET', KEYS[1], 'done', ARGV[3], 'total', ARGV[4]) end
-return redis.call('EXISTS', KEYS[2])
-"""
-
-#: KEYS record, beat, pace; ARGV result, result ms, name of the pace, seconds.
-_FINISH = """
-redis.call('HSET', KEYS[1], 'state', 'done', 'result', ARGV[1])
-redis.call('HDEL', KEYS[1], 'sequence', 'error')
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-redis.call('DEL', KEYS[2])
-redis.call('HSET', KEYS[3], ARGV[3], ARGV[4])
-redis.call('EXPIRE', KEYS[3], 86400)
-"""
-
-#: KEYS record, beat; ARGV error sentence, result ms.
-_FAIL = """
-redis.call('HSET', KEYS[1], 'state', 'failed', 'error', ARGV[1])
-redis.call('HDEL', KEYS[1], 'sequence')
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-redis.call('DEL', KEYS[2])
-"""
-
-#: KEYS record, beat.
-_RELEASE = (
-    _NOW
-    + """
-if redis.call('HGET', KEYS[1], 'state') == 'running' then
-  redis.call('HSET', KEYS[1], 'state', 'queued', 'sent', now)
-  redis.call('HINCRBY', KEYS[1], 'attempts', -1)
-end
-redis.call('DEL', KEYS[2])
-"""
-)
 
 _DIED = (
     f"The worker was killed {ATTEMPTS} times while it computed this, so it was given up. "
@@ -310,10 +185,11 @@ class Jobs:
     def __init__(self, settings: Settings) -> None:
         self._redis = connect(settings)
         self._celery = celery_app(settings)
-        self._submit = self._redis.register_script(_SUBMIT)
-        self._status = self._redis.register_script(_STATUS)
-        self._resend = self._redis.register_script(_RESEND)
-        self._waiting = self._redis.register_script(_WAITING)
+        self._submit = self._redis.register_script(scripts.SUBMIT)
+        self._status = self._redis.register_script(scripts.STATUS)
+        self._resend = self._redis.register_script(scripts.RESEND)
+        self._waiting = self._redis.register_script(scripts.WAITING)
+        self._note = self._redis.register_script(scripts.NOTE)
 
     def submit(
         self,
@@ -334,7 +210,7 @@ class Jobs:
             retry: Compute it again if it failed before.
 
         Raises:
-            LimitError: Too many jobs are waiting.
+            BusyError: Too many jobs are waiting.
             WorkerUnavailableError: The broker does not answer.
             BadInputError: The sequence is not the one that the request names, or is too long.
         """
@@ -355,10 +231,11 @@ class Jobs:
                 ],
             )
             if answer == b"full":
-                raise LimitError(
+                raise BusyError(
                     f"{QUEUE_LIMIT:,} predictions are already waiting. Try again in a few minutes."
                 )
             if answer == b"send":
+                log.info("job %s: asked for", request.id[:12], extra={"job": request.id})
                 self._send(request.id, family, priority)
 
     def status(self, ids: Sequence[str]) -> dict[str, JobStatus]:
@@ -374,7 +251,7 @@ class Jobs:
             for id_ in ids:
                 self._status(
                     keys=[*(_key(k, id_) for k in ("job", "interest", "beat")), PREFIX + "pace"],
-                    args=[INTEREST_MS, RECORD_MS, ATTEMPTS, _DIED],
+                    args=[INTEREST_MS, RECORD_MS, ATTEMPTS, _DIED, id_],
                     client=pipeline,
                 )
             found = dict(zip(ids, map(_Record.parse, pipeline.execute()), strict=True))
@@ -415,6 +292,43 @@ class Jobs:
             if gone := [name for name, card in zip(names, cards, strict=True) if card is None]:
                 self._redis.srem(PREFIX + "workers", *gone)
         return [_worker_info(card) for card in cards if card is not None]
+
+    def troubles(self) -> list[Trouble]:
+        """Returns what went wrong within the last day, the latest first.
+
+        Raises:
+            WorkerUnavailableError: The broker does not answer.
+        """
+        with broker_errors():
+            rows = cast("list[bytes]", self._redis.lrange(scripts.ERRORS, 0, -1))
+        found: dict[tuple[str, str], Trouble] = {}
+        for row in map(json.loads, rows):
+            what = (str(row["where"]), str(row["message"]))
+            first = found.get(what) or Trouble(*what, float(row["time"]), 0, str(row["job"]))
+            found[what] = replace(first, times=first.times + 1)
+        return list(found.values())
+
+    def counts(self, family: str) -> JobCounts:
+        """Returns what became of the jobs of a family.
+
+        Raises:
+            WorkerUnavailableError: The broker does not answer.
+        """
+        names = [f"{family} {what}" for what in ("done", "failed", "seconds")]
+        with broker_errors():
+            done, failed, seconds = cast(
+                "list[bytes | None]", self._redis.hmget(scripts.COUNTS, names)
+            )
+        return JobCounts(int(done or 0), int(failed or 0), float(seconds or 0))
+
+    def note(self, where: str, message: str) -> None:
+        """Keeps what went wrong outside of a job, for ``troubles``.
+
+        Raises:
+            WorkerUnavailableError: The broker does not answer.
+        """
+        with broker_errors():
+            self._note(args=[where, "", message])
 
     def waiting(self, family: str) -> int:
         """Returns how many messages wait in a family's queue.
@@ -509,11 +423,11 @@ class JobDesk:
         self.worker = worker
         self._settings = settings
         self._redis = connect(settings, patient=True)
-        self._claim = self._redis.register_script(_CLAIM)
-        self._beat = self._redis.register_script(_BEAT)
-        self._finish = self._redis.register_script(_FINISH)
-        self._fail = self._redis.register_script(_FAIL)
-        self._release = self._redis.register_script(_RELEASE)
+        self._claim = self._redis.register_script(scripts.CLAIM)
+        self._beat = self._redis.register_script(scripts.BEAT)
+        self._finish = self._redis.register_script(scripts.FINISH)
+        self._fail = self._redis.register_script(scripts.FAIL)
+        self._release = self._redis.register_script(scripts.RELEASE)
 
     def claim(self, id_: str) -> Claim | None:
         """Takes a job, or returns None if it is over, held by another worker or wanted by nobody.
@@ -523,7 +437,7 @@ class JobDesk:
         """
         answer = self._claim(
             keys=[_key("job", id_), _key("interest", id_), _key("beat", id_)],
-            args=[self.worker, BEAT_MS, ATTEMPTS, _DIED, RESULT_MS],
+            args=[self.worker, BEAT_MS, ATTEMPTS, _DIED, RESULT_MS, id_],
         )
         if answer[0] != b"yours":
             log.info("job %s: not computed, %s", id_[:12], answer[0].decode())
@@ -547,13 +461,16 @@ class JobDesk:
     def finish(self, id_: str, pace: str, arrays: Arrays, seconds: float) -> None:
         """Hands in the result, and how long it took (``JobRequest.pace``)."""
         self._finish(
-            keys=[_key("job", id_), _key("beat", id_), PREFIX + "pace"],
+            keys=[_key("job", id_), _key("beat", id_), PREFIX + "pace", scripts.COUNTS],
             args=[safetensors.numpy.save(dict(arrays)), RESULT_MS, pace, seconds],
         )
 
     def fail(self, id_: str, message: str) -> None:
         """Ends the job with a sentence that says why."""
-        self._fail(keys=[_key("job", id_), _key("beat", id_)], args=[message, RESULT_MS])
+        self._fail(
+            keys=[_key("job", id_), _key("beat", id_), scripts.COUNTS],
+            args=[message, RESULT_MS, self.worker, id_],
+        )
 
     def drop(self, id_: str) -> None:
         """Forgets a job that nobody waits for any more."""

@@ -31,6 +31,7 @@ from app.errors import BadInputError, LocuscopeError, ModelUnavailableError
 from app.inference.broker import celery_app, celery_queue
 from app.inference.compute import Engine, describe_failure
 from app.inference.jobs import TASK, Claim, JobDesk, WorkerInfo
+from app.logs import log_fields
 from app.settings import Settings
 from models import registry
 
@@ -123,6 +124,10 @@ class _Child:
         Raises:
             Reject: The worker shall end, and another one take the job.
         """
+        with log_fields(job=id_):
+            self._compute(id_)
+
+    def _compute(self, id_: str) -> None:
         try:
             claim = self._desk.claim(id_)
         except BadInputError as error:

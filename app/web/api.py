@@ -15,19 +15,14 @@ import numpy as np
 from alphagenome.data.genome import Interval
 from flask import Blueprint, Response, jsonify, request
 
-from app.errors import (
-    BadInputError,
-    LocuscopeError,
-    NotFoundError,
-    WorkerUnavailableError,
-)
+from app.errors import BadInputError, LocuscopeError, NotFoundError
 from app.genome.catalogue import Bundle
 from app.genome.edits import variant_edit
 from app.genome.genes import GeneHit
 from app.genome.locus import format_interval, format_variant, format_width, parse_locus
 from app.genome.signals import ObservedTrack
 from app.inference.alleles import Allele, alleles
-from app.inference.jobs import Priority, WorkerInfo
+from app.inference.jobs import Priority
 from app.web import describe
 from app.web.agreement import Agreement, agreement, paired_bins
 from app.web.asked import (
@@ -64,7 +59,6 @@ MAX_HITS = 10
 MAX_HITS_READ = 500
 NOT_COVERED = "beyond the sequence of this genome"
 MAX_POINTS = 2_000
-NO_WORKER = "No worker is running. Start one with: locuscope worker"
 #: A complete tile never changes under the version in its address.
 FOREVER = "public, max-age=31536000, immutable"
 
@@ -418,51 +412,6 @@ def _pair_json(view: View, track: Track, observed: ObservedTrack, *, points: boo
             "observed": measured[drawn].tolist(),
         }
     return answer
-
-
-# --- Health and status --------------------------------------------------------------------------
-
-
-@api.get("/health")
-def health() -> JSON:
-    """Says OK only if the broker and a worker answer."""
-    if not services().jobs.workers():
-        raise WorkerUnavailableError(NO_WORKER)
-    return {"status": "OK"}
-
-
-@api.get("/status")
-def status() -> JSON:
-    """Tells what runs: workers, queues, stored results, models."""
-    its = services()
-    stored = {"bytes": its.store.bytes_used, "limit": its.settings.cache_bytes}
-    try:
-        workers = its.jobs.workers()
-        families = sorted({card.family for card in its.cards.values()})
-        queues = {family: its.jobs.waiting(family) for family in families}
-    except WorkerUnavailableError as error:
-        return {
-            "ready": False,
-            "sentence": error.message,
-            "workers": [],
-            "queues": {},
-            "stored": stored,
-        }
-    return {
-        "ready": bool(workers),
-        "sentence": _sentence(workers, sum(queues.values())),
-        "workers": [asdict(worker) for worker in workers],
-        "queues": queues,
-        "stored": stored,
-    }
-
-
-def _sentence(workers: list[WorkerInfo], queued: int) -> str:
-    if not workers:
-        return NO_WORKER
-    state = "computing" if any(worker.job for worker in workers) else "worker ready"
-    devices = ", ".join(sorted({worker.device for worker in workers}))
-    return f"{state} on {devices} · {queued:,} queued"
 
 
 # --- Everything else ----------------------------------------------------------------------------

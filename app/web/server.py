@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
-import json
 import logging
+import secrets
 import string
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 import dash
@@ -19,19 +21,24 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.http.errors import LimitRequestLine  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.errors import LocuscopeError
+from app.errors import AccessError, BusyError, LocuscopeError
 from app.genome.catalogue import Catalogue
 from app.inference.jobs import Jobs
 from app.inference.predictions import Predictions
 from app.inference.store import ResultStore
+from app.logs import set_log_fields
 from app.settings import Settings
 from app.web import describe
+from app.web.access import Access
 from app.web.api import api
 from app.web.contacts_api import contacts_api
 from app.web.edits_api import edits_api
 from app.web.effects_api import effects_api
 from app.web.export_api import export_api
+from app.web.health import health_api
+from app.web.metrics import Metrics
 from app.web.pages import register_pages
 from app.web.security import add_headers, page_policy
 from app.web.services import Services
@@ -85,13 +92,18 @@ def create_app(settings: Settings) -> dash.Dash:
         BundleError: A genome bundle cannot be used.
     """
     services = make_services(settings)
+    metrics = Metrics(services)
     server = Flask("locuscope", static_folder=None)
+    if settings.trusted_proxies:
+        proxies = settings.trusted_proxies
+        server.wsgi_app = ProxyFix(server.wsgi_app, proxies, proxies, proxies)  # type: ignore[method-assign]
     server.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     server.extensions["locuscope"] = services
     server.before_request(_begin)
     server.after_request(_finish)
     server.register_error_handler(Exception, _show_error)
-    server.add_url_rule("/health", "health", _alive)
+    server.add_url_rule("/metrics", "metrics", metrics.show)
+    server.register_blueprint(health_api)
     server.register_blueprint(api)
     server.register_blueprint(contacts_api)
     server.register_blueprint(edits_api)
@@ -108,48 +120,67 @@ def create_app(settings: Settings) -> dash.Dash:
         enable_mcp=False,
     )
     register_pages(app, services)
-    server.extensions["locuscope-policy"] = page_policy(app)
+    server.extensions["locuscope-web"] = _Own(Access(settings), metrics, page_policy(app))
     return app
 
 
-def _alive() -> Response:
-    """Says that this process answers; ``/api/v1/health`` also looks at broker and workers."""
-    return Response("OK", mimetype="text/plain")
+@dataclass(frozen=True)
+class _Own:
+    """What the application itself works with."""
+
+    access: Access
+    metrics: Metrics
+    policy: str
+
+
+def _own() -> _Own:
+    return cast(_Own, current_app.extensions["locuscope-web"])
 
 
 def _begin() -> None:
     g.started = time.perf_counter()
+    g.id = secrets.token_hex(6)
+    set_log_fields(request=g.id)
     # Bytes that no browser sends unquoted would fail where the query is decoded.
     request.query_string = quote(request.query_string, safe=string.printable).encode()
     if request.method not in METHODS:
         raise MethodNotAllowed(METHODS)
+    _own().access.check()
 
 
 def _finish(response: Response) -> Response:
-    add_headers(response, current_app.extensions["locuscope-policy"])
+    own = _own()
+    add_headers(response, own.policy)
     if request.path.startswith("/assets/") and "m" in request.args and response.status_code == 200:
         # The address names the version of the file, so the browser need not ask again.
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    seconds = time.perf_counter() - g.started
+    own.metrics.count(response, seconds)
+    response.headers["X-Request-Id"] = g.id
     if request.path.startswith(API):
-        took = 1000 * (time.perf_counter() - g.started)
         entry = {
             "method": request.method,
             "path": request.path,
             "status": response.status_code,
             "bytes": response.calculate_content_length(),
-            "ms": round(took, 1),
+            "ms": round(1000 * seconds, 1),
         }
-        noteworthy = response.status_code >= 400 or took > SLOW_MS
-        log.log(logging.INFO if noteworthy else logging.DEBUG, "%s", json.dumps(entry))
+        noteworthy = response.status_code >= 400 or entry["ms"] > SLOW_MS
+        log.log(logging.INFO if noteworthy else logging.DEBUG, "answered", extra=entry)
     return response
 
 
 def _show_error(error: Exception) -> ResponseReturnValue:
     """Turns whatever goes wrong into a sentence: JSON for the API, else a page."""
     shown, status = _explain(error)
+    headers = {}
+    if isinstance(shown, BusyError):
+        headers["Retry-After"] = str(shown.retry_after)
+    if isinstance(shown, AccessError):
+        headers["WWW-Authenticate"] = 'Basic realm="Locuscope", charset="UTF-8"'
     if request.path.startswith(API):
-        return {"error": describe.error(shown)}, status
-    return error_page(shown.message), status
+        return {"error": describe.error(shown)}, status, headers
+    return error_page(shown.message), status, headers
 
 
 def _explain(error: Exception) -> tuple[LocuscopeError, int]:
@@ -159,6 +190,9 @@ def _explain(error: Exception) -> tuple[LocuscopeError, int]:
         status = error.code or 500
         return LocuscopeError(SENTENCES.get(status, "This request cannot be read.")), status
     log.exception("%s %s failed", request.method, request.path, exc_info=error)
+    with contextlib.suppress(LocuscopeError):  # it is in the log, whatever the broker says
+        what = f"{request.method} {request.path[:60]} failed: {type(error).__name__}, see the log."
+        cast(Services, current_app.extensions["locuscope"]).jobs.note("web", what)
     return LocuscopeError("Locuscope failed on this request. The server's log says why."), 500
 
 

@@ -44,6 +44,10 @@ class Services:
         except WorkerUnavailableError:
             return []
 
+    def families(self) -> list[str]:
+        """Returns the families of the models, each with a queue of its own."""
+        return sorted({card.family for card in self.cards.values()})
+
     def missing(self, card: ModelCard) -> str:
         """Returns which of a model's files are not here, or nothing."""
         return registry.availability(card, self.settings.weights_dirs) or ""

@@ -621,9 +621,9 @@ def test_every_failed_request_is_logged_with_its_duration(
 ) -> None:
     with caplog.at_level("INFO", "locuscope.web"):
         client.get("/api/v1/nothing")
-    entry = json.loads(caplog.messages[-1])
-    assert (entry["path"], entry["status"]) == ("/api/v1/nothing", 404)
-    assert entry["ms"] >= 0
+    entry = caplog.records[-1]
+    assert (entry.path, entry.status) == ("/api/v1/nothing", 404)
+    assert entry.ms >= 0
 
 
 # --- Sequence and overview ---

@@ -113,7 +113,7 @@ def test_every_query_in_a_body_names_a_view(
     check(response, query[:20])
 
 
-@pytest.mark.parametrize("path", ["/", "/browse", "/health", "/assets/locuscope.css"])
+@pytest.mark.parametrize("path", ["/", "/browse", "/metrics", "/assets/locuscope.css"])
 def test_pages_take_any_query(path: str, client: FlaskClient) -> None:
     for query in QUERIES:
         response = client.get(path, environ_overrides={"QUERY_STRING": query})

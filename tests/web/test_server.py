@@ -40,7 +40,7 @@ def test_the_web_process_never_imports_torch(settings: Settings) -> None:
 import sys
 from app.web.wsgi import server
 client = server.test_client()
-for path in ("/", "/browse", "/health", "/api/v1/view", "/api/v1/models", "/api/v1/status",
+for path in ("/", "/browse", "/metrics", "/api/v1/view", "/api/v1/models", "/api/v1/status",
              "/api/v1/search?genome=toy1&q=ALPHA", "/api/v1/agreement",
              "/api/v1/tiles?genome=toy1&chrom=chr1&bin=1&from=0&to=0&model=toy"
              "&tracks=toy/DNASE/d1/.,observed/dnase/d1/."):
@@ -59,12 +59,6 @@ print("torch" in sys.modules)
     lines = result.stdout.split("\n")
     assert lines[-2] == "False"
     assert all(line.startswith("200") for line in lines[:-2]), lines
-
-
-def test_health_is_plain_and_not_the_index_page(client: FlaskClient) -> None:
-    response = client.get("/health")
-    assert (response.status_code, response.data) == (200, b"OK")
-    assert response.mimetype == "text/plain"
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/api/v1/view", "/api/v1/nothing"])
@@ -167,7 +161,7 @@ class Running:
     def wait(self) -> None:
         for _ in range(300):
             try:
-                if self.get("/health") == (200, "OK"):
+                if self.get("/api/v1/genomes")[0] == 200:
                     return
             except OSError:
                 time.sleep(0.1)
@@ -200,7 +194,7 @@ def test_a_link_too_long_to_read_is_answered_with_a_sentence(running: Running) -
     status, text = running.get("/api/v1/view?x=" + "a" * 8_050)
     assert status == 200
     assert "The default view is shown." in text
-    assert running.get("/health") == (200, "OK")
+    assert running.get("/api/v1/genomes")[0] == 200
 
 
 def test_a_bad_genome_ends_the_start_with_a_sentence(settings: Settings, tmp_path: Path) -> None:
