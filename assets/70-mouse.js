@@ -1,4 +1,4 @@
-// Mouse, wheel and touch: pan, zoom, select, and the values under the pointer.
+// Mouse, wheel and touch: pan, zoom, select.
 (() => {
   "use strict";
   const ls = window.locuscope;
@@ -24,12 +24,6 @@
       element.addEventListener("pointerup", endDrag);
       element.addEventListener("pointercancel", endDrag);
     }
-    viewport.addEventListener("pointermove", crosshair);
-    viewport.addEventListener("pointerleave", () => {
-      $("crosshair").hidden = true;
-      ls.leaveMap();
-      $("readout").textContent = "";
-    });
     viewport.addEventListener("wheel", wheel, { passive: false });
     $("ruler").addEventListener("wheel", wheel, { passive: false });
     viewport.addEventListener("dblclick", (event) => {
@@ -80,7 +74,8 @@
     element.classList.remove("dragging");
     if (kind === "pan") {
       if (moved) ls.settle();
-      else if (!ls.clickMap(event) && baseWidth() >= BASE_PX) ls.offerBase(Math.floor(ls.positionAt(event.clientX)), event);
+      else if (ls.clickMap(event) || ls.clickGene(event)) return;
+      else if (baseWidth() >= BASE_PX) ls.offerBase(Math.floor(ls.positionAt(event.clientX)), event);
       return;
     }
     const a = ls.positionAt(Math.min(x, event.clientX));
@@ -124,6 +119,15 @@
     menu.style.top = `${top}px`;
   }
 
+  // Selects bases as Shift-drag does.
+  function select(start, end, event) {
+    const { visible } = ls.state();
+    const box = $("viewport").getBoundingClientRect();
+    const x = (position) => box.left + ((position - visible.start) * box.width) / (visible.end - visible.start);
+    paintSelection(x(start), x(end));
+    offerSelection(start, end, event);
+  }
+
   function wheel(event) {
     if (!ls.state().drawn) return;
     const { visible } = ls.state();
@@ -141,37 +145,5 @@
     ls.settleSoon(outOfMargin() ? 0 : undefined);
   }
 
-  function crosshair(event) {
-    const { drawn, base } = ls.state();
-    if (!drawn || !base) return;
-    const line = $("crosshair");
-    const box = $("viewport").getBoundingClientRect();
-    line.hidden = false;
-    line.style.transform = `translateX(${event.clientX - box.left}px)`;
-    const position = Math.floor(ls.positionAt(event.clientX));
-    const y = event.clientY - box.top;
-    const { geometry } = ls.state().view.figure;
-    const under = geometry.rows.find((row) => y >= row.top && y < row.top + row.height);
-    const place = ls.positionText(base.chromosome, position);
-    const parts = [`${place} ${ls.sequenceAt(position)}`.trim()];
-    const map = ls.pointAtMap(event);
-    if (map) {
-      $("readout").textContent = map;
-      return;
-    }
-    const values = ls.valuesAt(position);
-    const shown = under ? values.filter((one) => one.row.id === under.id) : values.slice(0, 3);
-    for (const { row, predicted, observed, alternate } of shown) {
-      const name = `${row.label} ${row.biosample ? row.biosample.name : row.title}`;
-      const say = (list) => list.map(ls.valueText).join(", ");
-      const said = [];
-      if (alternate.length) said.push(`reference ${say(predicted)}`, `alternate ${say(alternate)}`);
-      else if (predicted.length) said.push(`predicted ${say(predicted)}`);
-      if (observed.length) said.push(`observed ${say(observed)}`);
-      parts.push(`${name}: ${said.join(" / ")}`);
-    }
-    $("readout").textContent = parts.join("   ");
-  }
-
-  Object.assign(ls, { bindMouse, clearSelection, selected: () => selection });
+  Object.assign(ls, { bindMouse, clearSelection, select, selected: () => selection });
 })();

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
+from typing import get_args
 
 import numpy as np
 from alphagenome.data.genome import Interval
@@ -42,7 +43,7 @@ from app.web.state import MAX_QUERY
 from app.web.theme import Mode as Ground
 from app.web.tile_request import TileRequest, read_tracks
 from app.web.tiles import TileRange, bin_width, pack
-from app.web.transcripts import as_seen, longest_per_gene
+from app.web.transcripts import GeneRows, gene_lines
 from app.web.versions import data_version, digest
 from app.web.view import View, read_view
 from models import registry
@@ -113,14 +114,19 @@ def models() -> JSON:
 
 @api.get("/genes")
 def genes() -> JSON:
-    """Lists one transcript a gene that overlaps a region, each with its display lane."""
+    """Lists the transcripts of a region, each with its display lane; ``genes`` says which."""
     bundle = services().catalogue.get(asked_text("genome"))
     start, end = asked_integer("start"), asked_integer("end")
     if start >= end:
         raise BadInputError("“start” must be below “end”.")
     interval = Interval(bundle.reference.resolve(asked_text("chrom")), start, end)
-    found = longest_per_gene(bundle.genes.overlapping(interval))
-    placed, hidden = pack_lanes(found, interval, interval.width / _width())
+    how = request.args.get("genes", "longest")
+    if how not in get_args(GeneRows):
+        raise BadInputError(f"“genes” is {', '.join(get_args(GeneRows))}.")
+    lines = gene_lines(bundle.genes.overlapping(interval), how)  # type: ignore[arg-type]
+    found = [line.transcript for line in lines]
+    expanded = how == "expanded"
+    placed, hidden = pack_lanes(found, interval, interval.width / _width(), expanded=expanded)
     return {
         "total": len(found),
         "hidden": hidden,
@@ -216,10 +222,6 @@ def view() -> JSON:
     scale = state.locus.width / width
     bins = bin_width(scale)
     lanes = sequence_lanes(scale, state.strand, frames=state.frames == "shown")
-    transcripts = [
-        as_seen(transcript, scale)
-        for transcript in longest_per_gene(bundle.genes.overlapping(seen.drawn))
-    ]
     return {
         "query": state.to_query(),
         "notices": seen.notices,
@@ -241,13 +243,14 @@ def view() -> JSON:
         else None,
         "highlights": describe.highlights(state),
         "overview": describe.overview(bundle, state.locus.chromosome),
+        "genes": state.genes,
         "strand": state.strand,
         "frames": state.frames,
         "sequence": describe.sequence(seen, lanes),
         "data": describe.data(seen, bins),
         "figure": track_figure(
             seen.rows,
-            transcripts,
+            gene_lines(bundle.genes.overlapping(seen.drawn), state.genes),
             state.locus,
             seen.drawn,
             width,
@@ -255,6 +258,7 @@ def view() -> JSON:
             state.mode,
             edited=seen.haplotype is not None,
             sequence=lanes,
+            expanded=state.genes == "expanded",
         ),
     }
 

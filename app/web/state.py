@@ -29,6 +29,7 @@ from app.web.rows import (
     biosamples,
     track_groups,
 )
+from app.web.transcripts import GeneRows
 from models.card import ModelCard, Summary
 
 Mode = Literal["stacked", "overlay", "mirror"]
@@ -78,6 +79,7 @@ class ViewState:
         autoscale: ``group``: predicted and observed share a y range; ``each``: one each.
         strand: Which strand the row of the reference sequence shows.
         frames: Whether its translated reading frames are shown.
+        genes: Which transcripts the gene row shows, and in which lines.
     """
 
     genome: str
@@ -96,6 +98,7 @@ class ViewState:
     autoscale: Autoscale = "group"
     strand: Strands = "forward"
     frames: Frames = "shown"
+    genes: GeneRows = "longest"
     version: int = VERSION
 
     def to_query(self) -> str:
@@ -136,6 +139,7 @@ _DEFAULTS = {
     "autoscale": "group",
     "strand": "forward",
     "frames": "shown",
+    "genes": "longest",
 }
 #: Keys that choose what is seen; a link with none of them opens the genome's first view.
 _CHOICES = {
@@ -358,6 +362,7 @@ def from_query(
         autoscale=reader.take_choice("autoscale", get_args(Autoscale)),  # type: ignore[arg-type]
         strand=reader.take_choice("strand", get_args(Strands)),  # type: ignore[arg-type]
         frames=reader.take_choice("frames", get_args(Frames)),  # type: ignore[arg-type]
+        genes=reader.take_choice("genes", get_args(GeneRows)),  # type: ignore[arg-type]
         **chosen,  # type: ignore[arg-type]
     )
     return state, reader.finish()

@@ -3,9 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from app.genome.genes import Gene, Transcript
+
+#: One transcript a gene; all of a gene in one line; each transcript in a line of its own.
+GeneRows = Literal["longest", "collapsed", "expanded"]
+
+
+@dataclass(frozen=True)
+class GeneLine:
+    """One line of the gene row.
+
+    Attributes:
+        transcript: What names the line and says how far it reaches.
+        parts: The transcripts whose exons are drawn in it.
+    """
+
+    transcript: Transcript
+    parts: tuple[Transcript, ...]
+
+
+def gene_lines(transcripts: Iterable[Transcript], how: GeneRows) -> list[GeneLine]:
+    """Returns the lines in which transcripts are drawn.
+
+    Of a collapsed gene the line reaches over all of its transcripts, whose exons lie upon each
+    other.
+    """
+    known = list(transcripts)
+    if how == "expanded":
+        return [GeneLine(one, (one,)) for one in known]
+    named = longest_per_gene(known)
+    if how == "longest":
+        return [GeneLine(one, (one,)) for one in named]
+    parts: dict[Gene, list[Transcript]] = {}
+    for one in known:
+        parts.setdefault(one.gene, []).append(one)
+    lines = []
+    for one in named:
+        all_of = parts[one.gene]
+        start, end = min(t.start for t in all_of), max(t.end for t in all_of)
+        lines.append(GeneLine(replace(one, start=start, end=end), tuple(all_of)))
+    return lines
 
 
 def longest_per_gene(transcripts: Iterable[Transcript]) -> list[Transcript]:

@@ -229,3 +229,128 @@ def test_home_and_end_go_to_the_ends_of_the_chromosome(rows):
     rows.wait_drawn()
     assert rows.locus() == ("chr1", 0, 100)
     assert rows.element("#overview").get_attribute("aria-valuetext") == "chr1:1-100"
+
+
+# ---- Genes ---------------------------------------------------------------------------------------
+
+#: Exons of the drawn transcripts, as the lines of the figure: their x, thick ones first.
+EXONS = """
+const lines = document.getElementById('figure').data.filter(
+  t => t.mode === 'lines' && [10, 6].includes(t.line.width));
+return lines.map(t => t.x.filter(x => x !== null));
+"""
+
+
+def pairs(flat: list[int]) -> set[tuple[int, int]]:
+    return set(zip(flat[::2], flat[1::2], strict=True))
+
+
+def test_gene_rows_show_one_all_or_each_of_the_transcripts(rows):
+    rows.open(locus="chr1:1,001-8,000")
+    labels = "return [...document.querySelectorAll('#figure text')].map(t => t.textContent)"
+    assert rows.run(labels) == ["ALPHA \u203a", "\u2039 BETA"]
+    thick, thin = rows.run(EXONS)
+    beta = {(3_000, 3_500), (6_500, 7_000)}
+    # Exons of ALPHA.1 are cut where its coding sequence begins and ends.
+    assert pairs(thick) == {(2_100, 2_600), (4_000, 4_500)} | beta
+    assert pairs(thin) == {(2_000, 2_100), (5_500, 6_000)}
+    rows.keys("t")
+    rows.until("return locuscope.state().view.genes === 'collapsed'")
+    rows.wait_drawn()
+    assert query(rows)["genes"] == ["collapsed"]
+    assert rows.run(labels) == ["ALPHA \u203a", "\u2039 BETA"]
+    thick, _ = rows.run(EXONS)
+    assert {(5_000, 5_100), (4_000, 4_500)} < pairs(thick)
+    rows.keys("t")
+    rows.until("return locuscope.state().view.genes === 'expanded'")
+    rows.wait_drawn()
+    assert sorted(rows.run(labels)) == ["ALPHA.1 \u203a", "ALPHA.2 \u203a", "\u2039 BETA.1"]
+    rows.screenshot("genes_expanded")
+    rows.driver.refresh()
+    rows.wait_drawn()
+    assert len(rows.run(labels)) == 3
+
+
+def point(page: Page, position: float, y: float) -> None:
+    """Moves the pointer to a base, y px below the upper edge of the tracks."""
+    x, top = page.run(
+        "const v = document.getElementById('viewport').getBoundingClientRect();"
+        "const {base} = locuscope.state();"
+        "return [v.left + (arguments[0] + .5 - base.start) * v.width / (base.end - base.start),"
+        "v.top]",
+        position,
+    )
+    chain = ActionChains(page.driver, duration=20)
+    chain.w3c_actions.pointer_action.move_to_location(round(x), round(top + y))
+    chain.perform()
+
+
+@pytest.mark.parametrize(
+    ("position", "lane", "text"),
+    [
+        (4_200, 0, "ALPHA.1, exon 2 of 3, + strand, chr1:2,001-6,000"),
+        (5_050, 1, "ALPHA.2, exon 2 of 3, + strand, chr1:2,001-6,000"),
+        (5_050, 0, "ALPHA.1, intron, + strand, chr1:2,001-6,000"),
+        (3_200, 2, "BETA.1, exon 2 of 2, \u2212 strand, chr1:3,001-7,000"),
+        (6_700, 2, "BETA.1, exon 1 of 2, \u2212 strand, chr1:3,001-7,000"),
+    ],
+)
+def test_the_pointer_tells_which_exon_it_is_over(rows, position, lane, text):
+    rows.open(locus="chr1:1,001-8,000", genes="expanded")
+    point(rows, position, 6 + 26 * lane + 6)
+    rows.until("return document.getElementById('readout').textContent.includes(arguments[0])", text)
+
+
+def test_a_click_on_a_gene_opens_what_is_known_of_it(rows):
+    rows.open(locus="chr1:1,001-8,000")
+    point(rows, 3_200, 6 + 26 + 6)
+    ActionChains(rows.driver).click().perform()
+    rows.until("return document.querySelector('#drawer .gene-facts')")
+    facts = rows.element("#drawer .gene-facts").text
+    for fact in ("BETA (G2)", "\u2212 strand", "chr1:3,001-7,000", "exon 2 of 2", "3,001-3,500"):
+        assert fact in facts
+    rows.element("#drawer .gene-facts .tool:last-child").click()
+    rows.until("return locuscope.state().base.start === 2950")
+    rows.keys(Keys.ESCAPE)
+    # By keys: all transcripts at the base in the middle.
+    rows.keys("o")
+    rows.until("return document.querySelectorAll('#drawer .gene-facts').length === 3")
+    rows.keys(Keys.ESCAPE)
+
+
+# ---- Crosshair -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", [2_000, 2_099, 0, 299_999, 1_023, 1_024])
+def test_the_crosshair_has_the_value_of_every_row(rows, at):
+    start = min(max(at - 20, 0), rows_bundle.LENGTH - 100)
+    rows.open(locus=f"chr1:{start + 1}-{start + 100}")
+    for position in {at, max(at - 1, 0), min(at + 1, 299_999)}:
+        point(rows, position, 200)
+        place = f"chr1:{position + 1:,} {SEQUENCE[position]}"
+        rows.until(
+            "return document.getElementById('readout').textContent.startsWith(arguments[0])", place
+        )
+        spike = rows_bundle.SPIKES.get(position)
+        strands = "no value, no value" if spike is None else f"{spike:g}, {2 * spike:g}"
+        expected = ["no value" if spike is None else f"{spike:g}", f"{position // 32 % 7}", strands]
+        if position >= 299_999 // 32 * 32:  # the last whole bin ends before
+            expected[1] = "no value" if position // 32 >= rows_bundle.LENGTH // 32 else expected[1]
+        assert [chip.text for chip in rows.elements(".cross-value")] == expected
+
+
+def test_the_crosshair_and_a_selection_are_moved_by_keys(rows):
+    rows.open(locus="chr1:2,001-2,100")
+    rows.keys(".")
+    assert rows.text("#readout").startswith("chr1:2,051 ")
+    rows.keys(".", ".", ",")
+    assert rows.text("#readout").startswith(f"chr1:2,052 {SEQUENCE[2_051]}")
+    rows.keys("b")
+    rows.until("return document.querySelector('.base-menu')")
+    assert rows.text(".menu-title").startswith("chr1:2,052 ")
+    rows.keys(Keys.ESCAPE)
+    rows.keys(">", ">", ">")
+    assert "chr1:2,052-2,055" in rows.text("#selection-text")
+    rows.keys("h")
+    rows.until("return document.querySelectorAll('.highlight').length === 1")
+    assert query(rows)["highlight"] == ["chr1:2052-2055"]

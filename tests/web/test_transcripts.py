@@ -9,7 +9,7 @@ from alphagenome.data.genome import Interval
 
 from app.genome.catalogue import Bundle
 from app.genome.genes import Transcript
-from app.web.transcripts import as_seen, longest_per_gene
+from app.web.transcripts import as_seen, gene_lines, longest_per_gene
 
 
 @pytest.fixture
@@ -27,6 +27,17 @@ def test_the_transcript_with_most_exonic_bases_stands_for_its_gene(alpha: Transc
 def test_genes_come_in_order_of_position(bundle: Bundle) -> None:
     found = longest_per_gene(reversed(bundle.genes.overlapping(Interval("chr1", 0, 100_000))))
     assert [transcript.symbol for transcript in found] == ["ALPHA", "BETA+1"]
+
+
+def test_a_collapsed_gene_reaches_over_all_of_its_transcripts(alpha: Transcript) -> None:
+    left = replace(alpha, transcript_id="left", start=500, end=900, exons=((500, 900),))
+    right = replace(alpha, transcript_id="right", start=5_000, end=9_500)
+    (line,) = gene_lines([left, alpha, right], "collapsed")
+    assert (line.transcript.start, line.transcript.end) == (500, 9_500)
+    assert line.parts == (left, alpha, right)
+    expanded = gene_lines([left, alpha, right], "expanded")
+    assert [one.parts for one in expanded] == [(left,), (alpha,), (right,)]
+    assert [one.transcript for one in gene_lines([left, alpha, right], "longest")] == [alpha]
 
 
 @pytest.mark.parametrize(

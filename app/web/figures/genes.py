@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,13 @@ from alphagenome.data.genome import Interval
 
 from app.genome.genes import Transcript
 from app.web.theme import PALETTE, SIZES, Mode
+from app.web.transcripts import as_seen
 
 #: Rough width of one character of an 11 px label; only spacing depends on it.
 LABEL_PX_PER_CHARACTER = 6.6
 MAX_LANES = 6
+#: Most lanes where each transcript has a line of its own.
+MAX_EXPANDED_LANES = 24
 EXON_PX = 10
 UTR_PX = 6
 CHEVRON_EVERY_PX = 36
@@ -28,10 +31,24 @@ class PlacedTranscript:
     transcript: Transcript
     lane: int
     label_at: int
+    label: str
+
+
+def _label(transcript: Transcript, *, expanded: bool) -> str:
+    """Returns how a line is called, with an arrow in the direction of transcription."""
+    name = transcript.symbol
+    if expanded and transcript.transcript_id:
+        inside = transcript.transcript_id.startswith(name)
+        name = transcript.transcript_id if inside else f"{name} {transcript.transcript_id}"
+    return {"+": f"{name} \u203a", "-": f"\u2039 {name}"}.get(transcript.strand, name)
 
 
 def pack_lanes(
-    transcripts: Sequence[Transcript], view: Interval, bp_per_px: float
+    transcripts: Sequence[Transcript],
+    view: Interval,
+    bp_per_px: float,
+    *,
+    expanded: bool = False,
 ) -> tuple[list[PlacedTranscript], int]:
     """Places transcripts, the longest first, so that neither bodies nor labels overlap.
 
@@ -39,27 +56,29 @@ def pack_lanes(
         transcripts: In any order.
         view: The visible part; a gene that starts left of it is labelled at its edge.
         bp_per_px: Scale of the view.
+        expanded: Whether each transcript has a line, with its own name and more lanes.
 
     Returns:
-        The placed transcripts from left to right, and how many found no place in ``MAX_LANES``
-        lanes.
+        The placed transcripts from left to right, and how many found no place.
     """
     lanes: list[list[tuple[float, float]]] = []
     placed: list[PlacedTranscript] = []
     hidden = 0
+    most = MAX_EXPANDED_LANES if expanded else MAX_LANES
     for transcript in sorted(transcripts, key=lambda t: (t.start - t.end, t.start)):
         inside = transcript.start < view.start < transcript.end
         label_at = view.start if inside else transcript.start
-        label_bp = (len(transcript.symbol) + 2) * LABEL_PX_PER_CHARACTER * bp_per_px
+        label = _label(transcript, expanded=expanded)
+        label_bp = len(label) * LABEL_PX_PER_CHARACTER * bp_per_px
         span = (transcript.start, max(transcript.end + 6 * bp_per_px, label_at + label_bp))
         lane = next((i for i, taken in enumerate(lanes) if _is_free(taken, span)), len(lanes))
-        if lane == MAX_LANES:
+        if lane == most:
             hidden += 1
             continue
         if lane == len(lanes):
             lanes.append([])
         insort(lanes[lane], span)
-        placed.append(PlacedTranscript(transcript, lane, label_at))
+        placed.append(PlacedTranscript(transcript, lane, label_at, label))
     return sorted(placed, key=lambda p: p.transcript.start), hidden
 
 
@@ -108,6 +127,8 @@ def gene_traces(
     bp_per_px: float,
     top: float,
     mode: Mode,
+    *,
+    parts: Mapping[Transcript, Sequence[Transcript]] | None = None,
 ) -> list[dict[str, Any]]:
     """Draws placed transcripts.
 
@@ -117,6 +138,7 @@ def gene_traces(
         bp_per_px: Scale of the view.
         top: y in px of the upper edge of lane 0.
         mode: Light or dark ground.
+        parts: By placed transcript those whose exons are drawn in its line, where it is not alone.
 
     Returns:
         Plotly traces: introns, coding exons, untranslated exons, strand chevrons and labels;
@@ -134,9 +156,10 @@ def gene_traces(
     for item in placed:
         transcript = item.transcript
         centre = top + item.lane * SIZES["gene-lane"] + EXON_PX / 2 + 1
-        coding, untranslated = _exon_parts(transcript, centre)
-        thick += coding
-        thin += untranslated
+        for part in (parts or {}).get(transcript, (transcript,)):
+            coding, untranslated = _exon_parts(part, centre)
+            thick += coding
+            thin += untranslated
         line_x += [transcript.start, transcript.end, None]
         line_y += [centre, centre, None]
         if transcript.strand in chevrons:
@@ -144,9 +167,7 @@ def gene_traces(
             at = np.arange(left + step / 2, min(transcript.end, region.end), step).tolist()
             chevrons[transcript.strand][0].extend(at)
             chevrons[transcript.strand][1].extend([centre] * len(at))
-        arrow = {"+": f"{transcript.symbol} \u203a", "-": f"\u2039 {transcript.symbol}"}
-        text = arrow.get(transcript.strand, transcript.symbol)
-        labels.append((item.label_at, centre + EXON_PX / 2 + 7, text))
+        labels.append((item.label_at, centre + EXON_PX / 2 + 7, item.label))
 
     def trace(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - Plotly's own fields
         return {"type": "scatter", "hoverinfo": "skip", "showlegend": False} | fields
@@ -182,3 +203,30 @@ def gene_traces(
             cliponaxis=True,
         ),
     ]
+
+
+def hit_boxes(placed: Sequence[PlacedTranscript], bp_per_px: float) -> list[dict[str, Any]]:
+    """Returns what lies where in the gene row, for the pointer.
+
+    Returns:
+        For each line its lane, span, names and strand, and how many exons it has; ``exons`` is
+        None where some are so near each other that they are drawn as one.
+    """
+    boxes = []
+    for item in placed:
+        known = item.transcript
+        told_apart = len(as_seen(known, bp_per_px).exons) == len(known.exons)
+        boxes.append(
+            {
+                "lane": item.lane,
+                "start": known.start,
+                "end": known.end,
+                "symbol": known.symbol,
+                "gene": known.gene.gene_id,
+                "transcript": known.transcript_id,
+                "strand": known.strand,
+                "n_exons": len(known.exons),
+                "exons": known.exons if told_apart else None,
+            }
+        )
+    return boxes

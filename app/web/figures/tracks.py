@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 from alphagenome.data.genome import Interval
 
-from app.genome.genes import Transcript
-from app.web.figures.genes import gene_traces, pack_lanes
+from app.web.figures.genes import gene_traces, hit_boxes, pack_lanes
 from app.web.figures.sequence import SequenceLane
 from app.web.rows import Row
 from app.web.theme import DIFFERENCE, FONT, PALETTE, SIZES, Mode, modality_colour, rgba
 from app.web.tile_request import ALTERNATE
+from app.web.transcripts import GeneLine, as_seen
 
 Overlay = Literal["stacked", "overlay", "mirror"]
 Compare = Literal["overlay", "difference", "split", "reference", "alternate"]
@@ -169,7 +169,7 @@ def _signal_trace(part: str, row: Row, series: list[Series], mode: Mode) -> dict
 
 def track_figure(  # noqa: PLR0917 - one figure of one view
     rows: Sequence[Row],
-    transcripts: Sequence[Transcript],
+    genes: Sequence[GeneLine],
     view: Interval,
     region: Interval,
     width: int,
@@ -178,12 +178,13 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
     *,
     edited: bool = False,
     sequence: Sequence[SequenceLane] = (),
+    expanded: bool = False,
 ) -> dict[str, Any]:
     """Builds the figure of a view.
 
     Args:
         rows: From the top; of rows that are no signal only the place is kept.
-        transcripts: Genes of ``region``.
+        genes: Lines of the gene row in ``region``.
         view: What is visible.
         region: What is drawn: the view and its margins.
         width: px of the visible part.
@@ -191,6 +192,7 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
         overlay: How predicted and observed share a row.
         edited: Whether reference and alternate are compared.
         sequence: Lanes of the row of the reference sequence, which the client draws.
+        expanded: Whether each transcript has a line of its own.
 
     Returns:
         ``data`` and ``layout`` for Plotly, and ``geometry``: px top and height of the rows of the
@@ -199,13 +201,16 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
         the page changes from one to the other without asking again.
     """
     bp_per_px = view.width / width
-    placed, hidden = pack_lanes(transcripts, view, bp_per_px)
+    placed, hidden = pack_lanes(
+        [line.transcript for line in genes], view, bp_per_px, expanded=expanded
+    )
+    lines = {line.transcript: [as_seen(p, bp_per_px) for p in line.parts] for line in genes}
     lanes = max(MIN_GENE_LANES, 1 + max((p.lane for p in placed), default=0))
     gap = SIZES["gap"]
     sequence_height = sum(lane.height for lane in sequence)
     gene_top = gap + (sequence_height + gap if sequence else 0)
     gene_height = lanes * SIZES["gene-lane"]
-    traces = gene_traces(placed, region, bp_per_px, gene_top, mode)
+    traces = gene_traces(placed, region, bp_per_px, gene_top, mode, parts=lines)
     top = gene_top + gene_height + gap
     geometry = []
     baselines: list[float] = []
@@ -260,7 +265,13 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
                 "height": sequence_height,
                 "lanes": [asdict(lane) for lane in sequence],
             },
-            "genes": {"top": gene_top, "height": gene_height, "hidden": hidden},
+            "genes": {
+                "top": gene_top,
+                "height": gene_height,
+                "lane": SIZES["gene-lane"],
+                "hidden": hidden,
+                "placed": hit_boxes(placed, bp_per_px),
+            },
             "rows": geometry,
             "height": top,
         },
