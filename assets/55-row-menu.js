@@ -32,6 +32,7 @@
     item("Taller", () => style({ height: Math.min(TALLEST, row.height - row.strip + 40) }));
     item("Shorter", () => style({ height: Math.max(36, row.height - row.strip - 40) }));
     item("About this track", () => ls.openInfo(row));
+    item("Download", () => ls.openExport({ row }));
     item("Hide", () => {
       const rows = ls.state().view.rows.map((one) => one.id).filter((id) => id !== row.id);
       if (rows.length) ls.go({ track: rows });

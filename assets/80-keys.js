@@ -92,7 +92,7 @@
     "select-export": () => {
       const { start, end } = ls.selected();
       ls.clearSelection();
-      ls.openExport(ls.locusText(ls.state().base.chromosome, start, end));
+      ls.openExport({ locus: ls.locusText(ls.state().base.chromosome, start, end) });
     },
     "select-close": () => ls.clearSelection(),
     "show-edits": () => ls.focusEdits(),

@@ -18,14 +18,6 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   }
 
-  // What every file of a view is called: what is simulated says so.
-  function fileName(view, ending) {
-    const { chrom, start, end } = view.locus;
-    const parts = ["locuscope", view.genome.simulated && "simulated", view.genome.id];
-    parts.push(`${chrom}-${start + 1}-${end}`);
-    return `${parts.filter(Boolean).join("_").replace(/[^\w.-]/g, "-")}.${ending}`;
-  }
-
   // What a reader of a picture must know: where, of what, by what, when, and what it is not.
   function caption(view, failed) {
     const { genome, model, locus } = view;
@@ -133,7 +125,16 @@
 
   async function savePicture(format, query) {
     const drawn = await drawnAnew(query);
-    save(await PICTURES[format](drawn), fileName(drawn.view, format));
+    save(await PICTURES[format](drawn), `${drawn.view.file}.${format}`);
+  }
+
+  // ---- Data -----------------------------------------------------------------------------------
+
+  async function saveData(ending, query, row) {
+    const only = row ? `&only=${encodeURIComponent(row.id)}` : "";
+    const response = await ls.request(`/api/v1/export.${ending}?${query}${only}`);
+    const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition"))[1];
+    save(await response.blob(), name);
   }
 
   // ---- The drawer -----------------------------------------------------------------------------
@@ -164,13 +165,36 @@
     body.append(make("h3", "", title), make("p", "muted small", words), tools);
   }
 
-  // Opens the drawer for what is in view, or for a part of it (`locus`, as in a link).
-  function openExport(locus = null) {
+  // Opens the drawer for what is in view, or for a part of it (`locus`, as in a link), or a row.
+  function openExport({ locus = null, row = null } = {}) {
     const { view } = ls.state();
     if (!view) return;
     const text = locus ? view.query.replace(/(^|&)locus=[^&]*/, `$1locus=${locus}`) : view.query;
     const body = ls.openDrawer("Export");
     if (view.genome.simulated) body.append(make("p", "row-simulated export-badge", "simulated"));
+    if (!row) pictures(body, text);
+    const of = row ? `${row.label} ${row.biosample ? row.biosample.name : row.title}` : "the rows";
+    section(
+      body,
+      "Data",
+      `Native bins of ${of}, with where they come from: one table, or a bigWig, BEDPE or BED file a track.`,
+      worker("TSV", "One line a bin and track", () => saveData("tsv", text, row)),
+      worker("ZIP", "bigWig for signals, BEDPE for contacts, BED for introns", () =>
+        saveData("zip", text, row),
+      ),
+    );
+    if (!row) {
+      section(
+        body,
+        "Program",
+        "Computes and draws this view with the Python package.",
+        worker("Python", "A script that needs this package", () => saveData("py", text)),
+      );
+    }
+    body.querySelector("button").focus();
+  }
+
+  function pictures(body, text) {
     section(
       body,
       "Picture",
@@ -179,8 +203,7 @@
       worker("PNG", "Two pixels for each of the screen", () => savePicture("png", text)),
       worker("PDF", "Shapes and text, for print", () => savePicture("pdf", text)),
     );
-    body.querySelector("button").focus();
   }
 
-  Object.assign(ls, { openExport, fileName, linkOf, save });
+  Object.assign(ls, { openExport, linkOf, save });
 })();

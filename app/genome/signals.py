@@ -101,6 +101,17 @@ class ObservedTrack:
         bases = self._bases(interval.chromosome, interval.start, interval.end)
         return _binned(bases, bins).mean
 
+    def overlapping(self, interval: Interval) -> tuple[int, Floats]:
+        """Reads the native bins that overlap an interval; see ``values``.
+
+        Returns:
+            Where the first bin starts, a multiple of the resolution, and the values.
+        """
+        width = self.track.resolution
+        start = interval.start // width * width
+        end = -(-interval.end // width) * width
+        return start, self.values(Interval(interval.chromosome, start, end))
+
     def summarise(self, chromosome: str, start: int, end: int, n_bins: int) -> Summary:
         """Summarises a region in equal bins.
 

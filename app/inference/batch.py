@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import cast
 
@@ -20,7 +22,10 @@ from app.errors import (
     NotFoundError,
 )
 from app.genome.catalogue import Bundle, Catalogue
+from app.genome.edits import haplotype_of, parse_edits
+from app.genome.haplotype import Haplotype
 from app.genome.locus import format_interval, parse_locus
+from app.inference.alleles import Allele, alleles
 from app.inference.compute import Engine, describe_failure
 from app.inference.jobs import JobStatus, Priority, WorkerInfo
 from app.inference.pairs import contacts, junctions
@@ -35,7 +40,7 @@ from app.inference.predictions import Predictions, windows_for
 from app.inference.requests import JobRequest
 from app.inference.store import ResultStore
 from app.inference.vcf import ScoreSummary, SpliceModel, score_vcf
-from app.inference.windows import Window, WindowGrid
+from app.inference.windows import Window
 from app.settings import Settings
 from models.card import Kind, ModelCard, Track
 
@@ -117,8 +122,50 @@ def predict_to_file(
     tracks = _chosen(card, tracks_text)
     check_format(out, tracks)
     engine.open(card.id)
-    values = _predict(settings, engine, card, bundle, interval, tracks)
-    return write(out, Prediction(card, bundle, interval, values))
+    values, *_ = _predict(settings, engine, card, bundle, interval, tracks)
+    units = {track.id: track.unit for track in tracks}
+    return write(out, Prediction(card, bundle, interval, values, units))
+
+
+def predict(  # noqa: PLR0917 - all of it is needed
+    settings: Settings,
+    model: str,
+    bundle: Bundle,
+    interval: Interval,
+    tracks: Sequence[str],
+    edits: str = "",
+) -> list[dict[str, Predicted]]:
+    """Predicts tracks over an interval in this process.
+
+    Args:
+        settings: Weights, device and cache.
+        model: Model id.
+        bundle: The genome.
+        interval: Where, 0-based half-open.
+        tracks: Track ids.
+        edits: Variants and other edits as people write them, one a line.
+
+    Returns:
+        Values by track id, of the reference; where an edit changes the chromosome of the interval
+        also of the alternate.
+
+    Raises:
+        BadInputError: An edit cannot be read, or this genome has too little sequence there.
+        LimitError: The interval is wider than ``settings.max_view``.
+        NotFoundError: There is no such model or track.
+        ModelUnavailableError: The model's weights are missing or wrong.
+    """
+    engine = Engine(settings)
+    card = find_card(engine, model)
+    known = {track.id: track for track in card.tracks}
+    unknown = next((id_ for id_ in tracks if id_ not in known), None)
+    if unknown is not None:
+        raise NotFoundError(f"{card.title} has no track {unknown}.")
+    engine.open(card.id)
+    made = parse_edits(edits, bundle) if edits else []
+    haplotype = haplotype_of(made, interval.chromosome)
+    chosen = [known[id_] for id_ in tracks]
+    return _predict(settings, engine, card, bundle, interval, chosen, haplotype)
 
 
 def check_folder(out: Path) -> None:
@@ -161,20 +208,27 @@ def _predict(  # noqa: PLR0917 - all of it is needed
     bundle: Bundle,
     interval: Interval,
     tracks: Sequence[Track],
-) -> dict[str, Predicted]:
-    """Computes what is not stored, window by window, and reads all of it from the store."""
+    haplotype: Haplotype | None = None,
+) -> list[dict[str, Predicted]]:
+    """Computes what is not stored, window by window, and reads all of it from the store.
+
+    Returns:
+        Values by track id, of the reference and, where there are edits, of the alternate.
+    """
     if interval.width > settings.max_view:
         raise LimitError(
             f"{interval.width:,} bp are too many at once; "
             f"ask for {settings.max_view:,} bp or less, or raise LOCUSCOPE_MAX_VIEW."
         )
-    windows = _windows(card, bundle, interval, tracks)
+    read_alleles = alleles(haplotype)
+    windows = _windows(card, bundle, interval, tracks, read_alleles[0])
     store = ResultStore(settings.cache_dir / "results", settings.cache_bytes)
     predictions = Predictions(settings, InProcessJobs(engine), store)
     for window in tqdm(windows, desc=card.title, unit=" windows", leave=False, disable=None):
-        progress = predictions.ensure(card, bundle, window.use, tracks)  # computes
+        ensure = partial(predictions.ensure, card, bundle, window.use, tracks, haplotype=haplotype)
+        progress = ensure()  # computes
         if not progress.finished and not progress.error:
-            progress = predictions.ensure(card, bundle, window.use, tracks)  # stores
+            progress = ensure()  # stores
         if progress.error:
             raise ComputationError(progress.error)
     read: dict[Kind, Callable[..., Predicted]] = {
@@ -182,9 +236,13 @@ def _predict(  # noqa: PLR0917 - all of it is needed
         "junctions": junctions,
         "signal": Predictions.values,
     }
-    values = {t.id: read[t.kind](predictions, card, bundle, t, interval) for t in tracks}
-    for track in tracks:
-        if any(s.state == "missing" for s in predictions.spans(card, bundle, track, interval)):
+    values = [
+        {t.id: read[t.kind](predictions, card, bundle, t, interval, allele=a) for t in tracks}
+        for a in read_alleles
+    ]
+    for track, allele in product(tracks, read_alleles):
+        spans = predictions.spans(card, bundle, track, interval, allele)
+        if any(span.state == "missing" for span in spans):
             raise LimitError(
                 f"All of it does not fit into {settings.cache_bytes:,} bytes of stored results. "
                 "Choose fewer --tracks, or raise LOCUSCOPE_CACHE_BYTES."
@@ -194,7 +252,7 @@ def _predict(  # noqa: PLR0917 - all of it is needed
 
 
 def _windows(
-    card: ModelCard, bundle: Bundle, interval: Interval, tracks: Sequence[Track]
+    card: ModelCard, bundle: Bundle, interval: Interval, tracks: Sequence[Track], allele: Allele
 ) -> list[Window]:
     """Returns the windows that predict tracks in an interval, from left to right.
 
@@ -202,7 +260,7 @@ def _windows(
         BadInputError: There is none, or the interval reaches into several pieces of the reference,
             whose bins do not share a grid.
     """
-    grid = WindowGrid(card, bundle.reference)
+    grid = allele.grid(card, bundle.reference)
     parts = [part for piece, part in grid.parts(interval) if grid.windows_in(piece, part)]
     if not parts:
         raise BadInputError(
@@ -216,7 +274,7 @@ def _windows(
             "genome; ask for one of them.",
             format_interval(max(parts, key=lambda part: part.width)),
         )
-    return windows_for(card, bundle, interval, tracks)
+    return windows_for(card, bundle, interval, tracks, allele)
 
 
 def score_to_file(  # noqa: PLR0917 - all of it is needed

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -58,37 +59,52 @@ def check_format(out: Path, tracks: Sequence[Track]) -> None:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was computed, and where; the values by track id."""
+    """Values, and where they come from.
 
-    card: ModelCard
+    Attributes:
+        card: The model; None where nothing was predicted.
+        bundle: The genome.
+        interval: What was asked for.
+        values: By track id; before that of an edited sequence stands ``alternate/``.
+        units: What one number means, by track id.
+        about: What else is to be said of them, by name.
+    """
+
+    card: ModelCard | None
     bundle: Bundle
     interval: Interval
     values: dict[str, Predicted]
+    units: Mapping[str, str] = field(default_factory=dict)
+    about: Mapping[str, str] = field(default_factory=dict)
 
     def provenance(self) -> dict[str, Any]:
         """Returns where the numbers come from."""
         card, bundle = self.card, self.bundle
-        return {
-            "program": f"locuscope {version('locuscope')}",
-            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        model = card and {
             "model": card.id,
             "weights": card.weights_hash,
             "validation": card.validation,
             "licence": card.licence,
             "licence_note": card.licence_note,
+        }
+        return {
+            "program": f"locuscope {version('locuscope')}",
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            **(model or {}),
             "genome": bundle.id,
             "assembly": bundle.assembly,
             "reference": bundle.reference.checksum,
             "simulated": bundle.simulated,
             "interval": format_interval(self.interval),
+            "coordinates": "0-based half-open, as in BED",
+            **self.about,
             "notice": "not for clinical use",
         }
 
     def metadata(self, files: dict[str, Path] | None = None) -> str:
         """Returns as JSON the provenance, and of each track where its bins lie."""
-        units = {track.id: track.unit for track in self.card.tracks}
         tracks: dict[str, dict[str, Any]] = {
-            id_: {"chromosome": self.interval.chromosome, "unit": units[id_]}
+            id_: {"chromosome": self.interval.chromosome, "unit": self.units[id_]}
             | ({"columns": INTRON} if isinstance(v, Junctions) else _bins(v))
             for id_, v in self.values.items()
         }
@@ -262,5 +278,7 @@ _WRITERS: dict[str, Callable[[Path, Prediction, str], None]] = {
 
 def _file_name(track: str) -> str:
     """Returns modality, name and strand of a track as they may stand in the name of a file."""
-    _, modality, name, strand = track.split("/")
-    return "_".join((modality, name) + {"+": ("plus",), "-": ("minus",), ".": ()}[strand])
+    *before, modality, name, strand = track.split("/")
+    kept = [word for word in before if word in ("observed", "alternate")]
+    words = (*kept, modality, name, *{"+": ["plus"], "-": ["minus"], ".": []}[strand])
+    return re.sub(r"[^\w.,+-]", "-", "_".join(words))

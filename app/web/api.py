@@ -46,6 +46,7 @@ from app.web.tiles import TileRange, bin_width, pack
 from app.web.transcripts import GeneRows, gene_lines
 from app.web.versions import data_version, digest
 from app.web.view import View, read_view
+from app.web.view_data import file_stem
 from models import registry
 from models.card import Track
 
@@ -227,6 +228,7 @@ def view() -> JSON:
         "notices": seen.notices,
         "genome": describe.genome(bundle),
         "locus": describe.locus(bundle, state.locus),
+        "file": file_stem(seen),
         "program": f"locuscope {version('locuscope')}",
         "model": describe.model(card) if card else None,
         "rows": [describe.row(row, bins) for row in seen.rows],

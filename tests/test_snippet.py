@@ -1,0 +1,83 @@
+"""The program that the page offers computes the very numbers of the page."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from app.settings import Settings
+from app.web.server import create_app
+from tests.conftest import REPOSITORY
+from tests.test_teaching_bundle import FOLDER, bundle  # noqa: F401 - a fixture
+
+HIC = "teaching/CONTACT_MAPS/thymocyte-Hi-C/."
+DUMP = """
+values = {f"{i} {k}": v[2] for i, one in enumerate(predictions) for k, v in one.items()}
+values["start"] = [predictions[0][id_].start for id_ in OTHERS]
+np.savez("values.npz", **values, **{k: v[2] for k, v in observed.items()})
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(genomes=str(FOLDER), cache_dir=tmp_path / "cache")
+
+
+def test_program_reproduces_the_view(bundle, settings, tmp_path):  # noqa: F811
+    client = create_app(settings).server.test_client()
+    query = (
+        "genome=teach1&locus=chrT1:694001-698000&model=teaching&track=teaching/DNASE/thymocyte-DNase/."
+        f"&track=teaching/CAGE/thymocyte-CAGE&track={HIC}&variant=chrT1:696359:A%3EC"
+    )
+    program = client.get(f"/api/v1/export.py?{query}")
+    assert program.headers["Content-Disposition"].startswith(
+        'attachment; filename="locuscope_simulated_teach1_chrT'
+    )
+    script = tmp_path / "view.py"
+    script.write_text(program.text + DUMP)
+    subprocess.run(
+        [sys.executable, script],
+        check=True,
+        cwd=tmp_path,
+        env=os.environ
+        | {
+            "LOCUSCOPE_GENOMES": str(FOLDER),
+            "LOCUSCOPE_CACHE_DIR": str(settings.cache_dir),
+            "PYTHONPATH": str(REPOSITORY),
+            "MPLBACKEND": "agg",
+        },
+    )
+    (picture,) = tmp_path.glob("locuscope_simulated_*.svg")
+    assert picture.read_text().count("<path") > 10
+    # What the program has computed is stored, so that the page has it without a worker.
+    answer = client.get(f"/api/v1/export.tsv?{query}")
+    assert answer.status_code == 200, answer.text
+    assert "# simulated: True" in answer.text
+    table = pd.read_csv(io.StringIO(answer.text), sep="\t", comment="#")
+    prefix = {"reference": "0 ", "alternate": "1 ", "observed": ""}
+    with np.load(tmp_path / "values.npz") as values:
+        groups = table.groupby(["source", "track"], sort=False)
+        assert (
+            len(groups) == 2 * 3 + 3
+        )  # DNase and both strands of CAGE, of either allele; observed
+        for (source, track), group in groups:
+            known = values[prefix[source] + track]
+            np.testing.assert_array_equal(group.value.to_numpy(np.float32), known)
+        contacts, (start,) = values[f"0 {HIC}"], values["start"]
+    archive = client.get(f"/api/v1/export.zip?{query}&only={HIC}")
+    with zipfile.ZipFile(io.BytesIO(archive.data)) as zipped:
+        (name,) = (n for n in zipped.namelist() if n.endswith(".CONTACT_MAPS_thymocyte-Hi-C.bedpe"))
+        text = zipped.read(name).decode()
+    assert "# simulated: True" in text
+    pairs = pd.read_csv(io.StringIO(text), sep="\t", comment="#", header=None)
+    first, second = (pairs[1] - start) // 2048, (pairs[4] - start) // 2048
+    assert len(pairs) == len(contacts) * (len(contacts) + 1) // 2
+    assert pairs[7].to_numpy() == pytest.approx(contacts[first, second], rel=1e-5)
