@@ -177,6 +177,7 @@
     one.box.style.height = `${tall}px`;
     if (found) paint(one, found, dense);
     say(one, found);
+    sayBusy(one);
     ls.mapTools(one, found);
   }
 
@@ -258,6 +259,22 @@
   }
   ls.on("moved", moveSquares);
 
+  // Shimmers where something is still on its way: the whole row, or what is predicted of it.
+  function sayBusy(one) {
+    const { view, base, progress } = ls.state();
+    const found = held.get(address(view, one.row));
+    const coming = progress && !progress.complete && !progress.failed;
+    const awaited = (map) => map.missing.some(([start, end]) => start < base.end && end > base.start);
+    const band = !found ? { top: 0, height: one.place.height } : one.bands[0];
+    const busy = found ? coming && !found.error && found.maps.some(awaited) : true;
+    one.box.classList.toggle("busy", Boolean(busy));
+    one.box.setAttribute("aria-busy", String(Boolean(busy)));
+    if (!busy) return;
+    one.box.style.setProperty("--busy-top", `${band.top}px`);
+    one.box.style.setProperty("--busy-height", `${band.height}px`);
+  }
+  ls.on("states", () => rows.forEach(sayBusy));
+
   // ---- Words ----------------------------------------------------------------------------------
 
   const NAMES = {
@@ -283,8 +300,10 @@
       else name.style.top = `${band.top + 1}px`;
       if (band.corner === "upper") name.classList.add("right");
       label.append(name);
-      if (!map.error) return;
-      const why = make("span", "pill map-error", map.error);
+      const alone = map.n && map.part !== "observed" && !map.seen.length && !map.missing.length;
+      const words = map.error || (alone && "No prediction: the model needs sequence beyond this piece");
+      if (!words) return;
+      const why = make("span", "pill map-error", words);
       why.style.top = `${band.top + band.height / 2 - 9}px`;
       label.append(why);
     });

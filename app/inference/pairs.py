@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ class Contacts(NamedTuple):
         values: Symmetric, shape (bins, bins); NaN where there is no value.
         seen: Outputs of the windows that were read, (start, end): only pairs of which one window
             holds both bins can have a value.
-        missing: Outputs of windows that are not computed yet.
+        missing: Outputs of the windows that were asked for and are not computed yet.
     """
 
     start: int
@@ -45,13 +46,14 @@ def contacts(  # noqa: PLR0917 - the order of Predictions.values
     interval: Interval,
     coarsen: int = 1,
     allele: Allele = REFERENCE,
+    asked: Sequence[Interval] = (),
 ) -> Contacts:
     """Returns the predicted contacts between the bins that overlap an interval; computes nothing.
 
-    A pair is taken from the window in which it lies most centrally. A window is predicted from its
-    own bases alone, so a pair that no window holds has no prediction. As in ``Predictions.values``,
-    an interval that reaches into several pieces of the reference is read in that with its largest
-    part.
+    A pair is taken from the window in which it lies most centrally, of all that are stored. A
+    window is predicted from its own bases alone, so a pair that no window holds has no prediction.
+    As in ``Predictions.values``, an interval that reaches into several pieces of the reference is
+    read in that with its largest part.
 
     Args:
         predictions: Where results are stored.
@@ -61,8 +63,11 @@ def contacts(  # noqa: PLR0917 - the order of Predictions.values
         interval: The region, 0-based half-open.
         coarsen: How many bins of the track on either side become one: the mean of their values.
         allele: Which sequence; contacts of the alternate stand where the reference has the bins.
+        asked: The regions that were asked to be computed (``Predictions.ensure``), which decides
+            what is missing; the interval if none is given.
     """
     grid = allele.grid(card, bundle.reference)
+    needed = {w.output.start for each in asked or (interval,) for w in grid.pairs(each)}
     parts = sorted(grid.parts(interval), key=lambda pair: -pair[1].width)
     width = track.resolution * coarsen
     origin = grid.origin(parts[0][0]) if parts else 0
@@ -72,10 +77,12 @@ def contacts(  # noqa: PLR0917 - the order of Predictions.values
     nearest = np.full((n, n), np.inf, np.float32)
     seen: list[tuple[int, int]] = []
     missing: list[tuple[int, int]] = []
-    windows = [] if not parts else [*grid.windows_in(*parts[0]), *grid.between(parts[0][1])]
+    windows = grid.pairs_offered(*parts[0]) if parts else []
     read = predictions.stored(card, bundle, track, windows, allele)
     for stored in align_contacts(read, allele.edited, track.resolution) if allele.edited else read:
         output = stored.window.output
+        if stored.values is None and output.start not in needed:
+            continue
         (missing if stored.values is None else seen).append((output.start, output.end))
         low = max((output.start - start) // width, 0)
         high = min(-((start - output.end) // width), n)

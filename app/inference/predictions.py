@@ -7,7 +7,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -517,7 +517,8 @@ class Predictions:
         missing = self._store.missing(self._key(order.card, bases), _ids(order.tracks, read.window))
         if not missing:
             return None
-        offered = _ids(order.card.tracks, read.window)
+        # What a grid's window can tell at no great cost is not computed again for another row.
+        offered = [t.id for t in order.card.tracks if t.kind == "contacts" or read.window.bins]
         return Request(
             model=order.card.id,
             weights_hash=order.card.weights_hash,
@@ -590,7 +591,7 @@ class _Order:
 
 def _ids(tracks: Iterable[Track], window: Window) -> list[str]:
     """Returns the ids of those tracks for which a window is needed."""
-    return [t.id for t in tracks if t.kind == "contacts" or not window.pairs_only]
+    return [t.id for t in tracks if (window.pairs if t.kind == "contacts" else window.bins)]
 
 
 def windows_for(
@@ -602,9 +603,13 @@ def windows_for(
 ) -> list[Window]:
     """Returns the windows that predict some tracks in an interval, from left to right."""
     grid = allele.grid(card, bundle.reference)
-    pairs = any(track.kind == "contacts" for track in tracks)
-    windows = grid.windows(interval) + (grid.between(interval) if pairs else [])
-    return sorted(windows, key=lambda window: window.use.start)
+    kinds = {track.kind for track in tracks}
+    bins = grid.windows(interval) if kinds - {"contacts"} else []
+    found = {window.output.start: window for window in bins}
+    for window in grid.pairs(interval) if "contacts" in kinds else []:
+        start = window.output.start
+        found[start] = replace(window, bins=start in found)
+    return [found[start] for start in sorted(found)]
 
 
 def _reads(windows: Iterable[Window], allele: Allele) -> Iterator[_Read]:

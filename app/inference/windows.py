@@ -27,13 +27,15 @@ class Window:
         interval: What the network reads, ``card.input_width`` wide.
         output: The central part for which the network gives values.
         use: The part of ``output`` that is shown; those of two windows of the grid never overlap.
-        pairs_only: Whether it was added for pairs of bins alone, see ``WindowGrid.between``.
+        bins: Whether tracks of one value a bin are taken from it.
+        pairs: Whether pairs of bins are taken from it, see ``WindowGrid.pairs``.
     """
 
     interval: Interval
     output: Interval
     use: Interval
-    pairs_only: bool = False
+    bins: bool = True
+    pairs: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,22 +139,48 @@ class WindowGrid:
         found = (self._window(piece, grid, index) for index in range(low, high))
         return [w for w in found if w.use.start < part.end and part.start < w.use.end]
 
-    def between(self, interval: Interval) -> list[Window]:
-        """Returns windows midway between two neighbours of the grid that meet inside an interval.
+    def pairs(self, interval: Interval) -> list[Window]:
+        """Returns the windows that hold the pairs of bins of an interval, left to right.
 
-        Models of contacts need them: pairs of bins to either side of a border lie in neither of the
-        two windows, and in this one as long as they are at most half an output width apart. Nothing
-        else is taken from them, so ``use`` is all of ``output``.
+        Where one window holds all of it, that is the only one: one of the grid if one does, else
+        one a quarter, half or three quarters of the way to the next; so a part of three quarters of
+        an output is always in one. A wider one has the windows of the grid and those midway between
+        them, in which lie all pairs that are at most half an output apart.
         """
-        found = []
+        found: list[Window] = []
         for piece, part in self.parts(interval):
             grid = self._grid(piece)
-            for left, right in pairwise(self.windows_in(piece, part)):
-                start, end = left.output.start, right.output.start
-                apart = (end - start) // 2 // self.phase * self.phase
-                if grid and part.start < end < part.end and 4 * apart > grid.stride:
-                    found.append(replace(self._at(piece, start + apart), pairs_only=True))
+            if grid is None or part.end <= grid.first or grid.stop <= part.start:
+                continue
+            low, high = max(part.start, grid.first), min(part.end, grid.stop)
+            steps = self._steps(piece, part)
+            holding = [s for s in steps if s <= low and high <= s + grid.stride]
+            # Of a window of the grid tracks are read too; one midway serves wider views as well.
+            best = min(
+                holding,
+                key=lambda s: (steps[s], abs(2 * s + grid.stride - low - high)),
+                default=None,
+            )
+            starts = [s for s in steps if steps[s] < 2] if best is None else [best]
+            found += [self._for_pairs(piece, start) for start in starts]
         return found
+
+    def pairs_offered(self, piece: Interval, part: Interval) -> list[Window]:
+        """Returns all windows that ``pairs`` may return for intervals in a part of a piece."""
+        return [self._for_pairs(piece, start) for start in self._steps(piece, part)]
+
+    def _steps(self, piece: Interval, part: Interval) -> dict[int, int]:
+        """Returns starts of outputs, left to right: 0 on the grid, 1 midway, 2 on a quarter."""
+        starts = [window.output.start for window in self.windows_in(piece, part)]
+        steps = dict.fromkeys(starts, 0)
+        for left, right in pairwise(starts):
+            for quarters, step in ((2, 1), (1, 2), (3, 2)):
+                apart = (right - left) * quarters // 4 // self.phase * self.phase
+                steps.setdefault(left + apart, step)
+        return dict(sorted(steps.items()))
+
+    def _for_pairs(self, piece: Interval, start: int) -> Window:
+        return replace(self._at(piece, start), bins=False, pairs=True)
 
     def around(self, interval: Interval) -> Window | None:
         """Returns the window whose output has an interval in its middle, as far as it can.

@@ -45,7 +45,7 @@ from app.web.tile_request import TileRequest, read_tracks
 from app.web.tiles import TileRange, bin_width, pack
 from app.web.transcripts import GeneRows, gene_lines
 from app.web.versions import data_version, digest
-from app.web.view import View, read_view
+from app.web.view import View, margins, read_view
 from app.web.view_data import file_stem
 from models import registry
 from models.card import Track
@@ -295,16 +295,12 @@ def predict() -> JSON:
         return {"complete": True, "failed": False, "message": "", "ready": "", "spans": []}
     haplotype = seen.haplotype
     ensure = partial(services().predictions.ensure, seen.card, seen.bundle, haplotype=haplotype)
-    locus, region = seen.state.locus, seen.drawn
+    locus = seen.state.locus
     progress = ensure(locus, seen.predicted, Priority.VIEW, retry=asked.get("retry") is True)
     ready = [data_version(seen.bundle, seen.card), progress.ready]
     if asked.get("prefetch", True) and not progress.error:
-        for side in (
-            Interval(locus.chromosome, locus.end, region.end),
-            Interval(locus.chromosome, max(region.start, 0), locus.start),
-        ):
-            if side.width:
-                ready.append(ensure(side, seen.predicted, Priority.PREFETCH).ready)
+        for side in margins(locus):
+            ready.append(ensure(side, seen.predicted, Priority.PREFETCH).ready)
     reason = next((window.error for window in progress.windows if window.error), "")
     return {
         "complete": progress.finished,
@@ -319,13 +315,18 @@ def predict() -> JSON:
             {"start": w.interval.start, "end": w.interval.end, "state": w.state, "error": w.error}
             for w in progress.windows
         ],
-        "spans": [
-            span._asdict()
-            for span in services().predictions.spans(
-                seen.card, seen.bundle, seen.predicted[0], region, alleles(haplotype)[-1]
-            )
-        ],
+        "spans": _spans(seen),
     }
+
+
+def _spans(view: View) -> list[JSON]:
+    """Lists where the tracks with one value a bin have none, and why; all have the same windows."""
+    track = next((track for track in view.predicted if track.kind != "contacts"), None)
+    if track is None or view.card is None:
+        return []
+    allele = alleles(view.haplotype)[-1]
+    spans = services().predictions.spans(view.card, view.bundle, track, view.drawn, allele)
+    return [span._asdict() for span in spans]
 
 
 # --- Tiles --------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from app.inference.alleles import Allele
 from app.inference.pairs import Contacts, contacts
 from app.web.rows import Part, Row, Value
 from app.web.services import services
+from app.web.view import margins
 from models.card import LOG_RATIOS, ModelCard, Track
 
 #: What one map shows: with edits the two alleles, and the second over the first, stand in the place
@@ -192,7 +193,10 @@ class ContactRequest:
         coarsen = _coarsening(self.view.width, track.resolution)
         start, end = self._region(self._margin(coarsen * track.resolution))
         where = Interval(self.view.chromosome, start, end)
-        return contacts(its.predictions, self.card, self.bundle, track, where, coarsen, allele)
+        asked = [self.view, *margins(self.view)]
+        return contacts(
+            its.predictions, self.card, self.bundle, track, where, coarsen, allele, asked
+        )
 
     def _predicted(self, part: Shown, value: Value) -> ContactMap:
         track = self.row.predicted[0]

@@ -44,6 +44,13 @@ class View:
         return Interval(locus.chromosome, locus.start - locus.width, locus.end + locus.width)
 
 
+def margins(locus: Interval) -> list[Interval]:
+    """Returns one screen on either side of a view, which is predicted when the view is."""
+    right = Interval(locus.chromosome, locus.end, locus.end + locus.width)
+    left = Interval(locus.chromosome, max(locus.start - locus.width, 0), locus.start)
+    return [side for side in (right, left) if side.width]
+
+
 def read_view(query: str) -> View:
     """Reads a link; see ``from_query``."""
     its = services()

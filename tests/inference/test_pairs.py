@@ -121,6 +121,33 @@ def test_only_a_view_across_a_border_needs_a_window_between(
     assert len(predictions.ensure(card, bundle, where, [gc]).windows) == 2
 
 
+def test_view_of_three_quarters_of_an_output_is_one_window(
+    predictions: Predictions, card: ModelCard, bundle: Bundle
+) -> None:
+    where, pairs = Interval("c", 700, 2_100), card.tracks[:1]
+    asked = predictions.ensure(card, bundle, where, pairs)
+    assert [(w.interval.start, w.interval.end) for w in asked.windows] == [(512, 512 + WIDTH)]
+    assert predictions.ensure(card, bundle, where, pairs).finished
+    found = contacts(predictions, card, bundle, pairs[0], where)
+    assert (found.start, found.missing) == (640, ())
+    assert found.seen == ((512, 512 + WIDTH),)
+    np.testing.assert_allclose(found.values, expected_contacts(640, 12, [*found.seen]), rtol=1e-5)
+
+
+def test_window_of_a_track_row_serves_its_contacts(
+    predictions: Predictions, card: ModelCard, bundle: Bundle, toy_folder: Path
+) -> None:
+    where = Interval("c", 2_200, 3_900)
+    for _ in range(2):
+        predictions.ensure(card, bundle, where, [card.tracks[2]])
+    calls = (toy_folder / "calls").read_text()
+    progress = predictions.ensure(card, bundle, where, card.tracks)
+    assert progress.finished
+    assert (toy_folder / "calls").read_text() == calls
+    found = contacts(predictions, card, bundle, card.tracks[0], where)
+    assert found.seen == ((WIDTH, 2 * WIDTH),)
+
+
 def test_wider_bins_are_the_mean_of_what_is_known_in_them(
     predictions: Predictions, card: ModelCard, bundle: Bundle
 ) -> None:

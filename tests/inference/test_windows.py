@@ -178,3 +178,46 @@ def test_bin_is_padded_if_all_of_its_bases_are_unknown(resolution: int) -> None:
         and set(bases[b - start : b - start + resolution]) == {"N"}
     }
     assert padded == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    start=st.integers(0, 60),
+    width=st.integers(1, 900),
+    beyond=st.integers(0, 50),
+    crop=st.sampled_from([0, 3, 16]),
+    bins=st.integers(4, 20),
+    resolution=st.sampled_from([1, 4, 8]),
+    low=st.integers(0, 900),
+    part=st.integers(1, 200),
+)
+def test_three_quarters_of_an_output_lie_in_one_window_of_pairs(
+    start: int,
+    width: int,
+    beyond: int,
+    crop: int,
+    bins: int,
+    resolution: int,
+    low: int,
+    part: int,
+) -> None:
+    model = card(bins * resolution + 2 * crop, crop, (resolution,))
+    end = start + width
+    grid = WindowGrid(model, covered([(start, end)], end + beyond))
+    asked = Interval("c", start + low, start + low + part)
+    found = grid.pairs(asked)
+    ones = grid.windows(asked)
+    assert bool(found) == bool(ones)
+    if not found:
+        return
+    assert all((w.output.start - ones[0].output.start) % resolution == 0 for w in found)
+    piece = Interval("c", start, end)
+    offered = {w.output.start for w in grid.pairs_offered(piece, asked)}
+    assert {w.output.start for w in found} <= offered
+    first, last = max(asked.start, ones[0].output.start), min(asked.end, ones[-1].output.end)
+    if last - first <= model.output_width * 3 // 4 - resolution:
+        (only,) = found
+        assert only.output.start <= first
+        assert last <= only.output.end
+        if len(ones) == 1:
+            assert only.output == ones[0].output
