@@ -31,6 +31,7 @@
     );
     item("Taller", () => style({ height: Math.min(TALLEST, row.height - row.strip + 40) }));
     item("Shorter", () => style({ height: Math.max(36, row.height - row.strip - 40) }));
+    if (row.predicted.length && row.kind === "signal") item("ISM at the highest value in view", () => ls.explainPeak(row));
     item("About this track", () => ls.openInfo(row));
     item("Download", () => ls.openExport({ row }));
     item("Hide", () => {

@@ -273,9 +273,11 @@
       menu.id = "menu";
       menu.setAttribute("role", "menu");
       menu.append(make("div", "menu-title", `${ls.positionText(base.chromosome, position)} ${sequence}`));
+      const effects = ls.effectsAt(position);
       for (const letter of "ACGT") {
         if (letter === sequence || sequence === "N") continue;
-        const one = make("button", "", `${sequence} \u2192 ${letter}`);
+        const one = make("button", "", `${sequence} \u2192 ${letter} `);
+        one.append(make("span", "muted", effects.get(letter) || ""));
         one.setAttribute("role", "menuitem");
         one.onclick = () => {
           ls.closeMenu();
@@ -283,6 +285,13 @@
         };
         menu.append(one);
       }
+      const explain = make("button", "", "ISM around this base");
+      explain.setAttribute("role", "menuitem");
+      explain.onclick = () => {
+        ls.closeMenu();
+        ls.explain(position - 50, position + 51);
+      };
+      if (view.model) menu.append(explain);
       ls.closeMenu();
       document.body.append(menu);
       menu.style.left = `${Math.min(event.clientX, window.innerWidth - menu.offsetWidth - 8)}px`;
@@ -319,5 +328,5 @@
 
   ls.page.then(bindBox);
 
-  Object.assign(ls, { focusEdits: focusBox, nextWay, flipAllele, offerBase, editSelection });
+  Object.assign(ls, { focusEdits: focusBox, nextWay, flipAllele, offerBase, editSelection, substitute });
 })();

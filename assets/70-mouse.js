@@ -75,7 +75,7 @@
     if (kind === "pan") {
       if (moved) ls.settle();
       else if (ls.clickMap(event) || ls.clickGene(event)) return;
-      else if (baseWidth() >= BASE_PX) ls.offerBase(Math.floor(ls.positionAt(event.clientX)), event);
+      else if (baseWidth() >= BASE_PX || ls.overIsm(event)) ls.offerBase(Math.floor(ls.positionAt(event.clientX)), event);
       return;
     }
     const a = ls.positionAt(Math.min(x, event.clientX));

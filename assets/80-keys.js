@@ -85,6 +85,7 @@
       ls.clearSelection();
       ls.toast("Locus copied");
     },
+    "select-ism": () => ls.explainHere(),
     "select-delete": () => ls.editSelection("del"),
     "select-invert": () => ls.editSelection("inv"),
     "select-duplicate": () => ls.editSelection("dup"),
@@ -115,6 +116,7 @@
     4: () => ls.toggleAnchor(),
     h: highlight,
     v: () => ls.focusEdits(),
+    i: () => ls.explainHere(),
     d: () => ls.nextWay(),
     a: () => ls.flipAllele(),
     ",": () => ls.crosshairLeft(),

@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.base import SequenceModel
 from models.card import Track
+from models.staged import Skips, Span, StagedModel
 from models.teaching.cells import Cell, cells
 from models.teaching.contacts import BIN
 from models.teaching.motifs import jaspar, score_at_rate
@@ -96,14 +96,14 @@ class Attention(nn.Module):
         self.out = nn.Linear(WIDTH, WIDTH)
         nn.init.zeros_(self.out.weight)
 
-    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
-        """Keeps the shape (batch, tokens, channels)."""
+    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor], only: slice = slice(None)) -> Tensor:
+        """Returns (batch, tokens, channels) for all tokens, or ``only`` for some in a row."""
         batch, length, _ = x.shape
         parts = self.query_key_value(self.norm(x)).reshape(batch, length, 3, HEADS, -1)
         q, k, v = parts.permute(2, 0, 3, 1, 4).unbind(0)
-        q, k = rotate(q, turns), rotate(k, turns)
+        q, k = rotate(q, turns)[:, :, only], rotate(k, turns)
         y = functional.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v)
-        changed: Tensor = x + self.out(y.transpose(1, 2).reshape(batch, length, WIDTH))
+        changed: Tensor = x[:, only] + self.out(y.transpose(1, 2).flatten(2))
         return changed
 
 
@@ -299,8 +299,13 @@ class Network(nn.Module):
         middle = self.middle(self.down_middle(fine))
         return Encoded(lengthwise(self.down_token(middle)), middle, fine, stem)
 
-    def trunk(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Lets tokens (batch, tokens, channels) see each other; also returns contacts."""
+    def trunk(self, tokens: Tensor, only: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """Lets tokens (batch, tokens, channels) see each other; also returns contacts.
+
+        Args:
+            tokens: All of a window.
+            only: Those that are returned; the last layer is computed for no others.
+        """
         turns = rotations(tokens.shape[1], WIDTH // HEADS, tokens.device)
         maps = tokens.new_zeros(0)
         for number, (attend, feed) in enumerate(
@@ -308,7 +313,7 @@ class Network(nn.Module):
         ):
             if number == PAIR_AFTER:
                 tokens, maps = self.pairs(tokens)
-            tokens = feed(attend(tokens, turns))
+            tokens = feed(attend(tokens, turns, only if number == LAYERS - 1 else slice(None)))
         return self.token_norm(tokens), maps
 
     def decode(self, tokens: Tensor, encoded: Encoded) -> tuple[Tensor, Tensor]:
@@ -379,8 +384,14 @@ class Junctions(nn.Module):
         return pairs
 
 
-class TeachingNet(SequenceModel):
+class TeachingNet(StagedModel):
     """The trained network."""
+
+    stride = TOKEN
+    #: 10 bases of the stem, 2 + 16 of the level of 4 bp, 8 + 96 of that of 16 bp.
+    encoder_reach = 132
+    #: 64 + 16 + 2 bases of the three levels.
+    decoder_reach = 1
 
     def load(self, device: torch.device) -> None:
         """Builds the network from the weights, which are stored in half precision."""
@@ -405,6 +416,34 @@ class TeachingNet(SequenceModel):
             found |= self._cropped(bins, bin_tracks())
         if "CONTACT_MAPS" in wanted:
             found |= self._contacts(maps)
+        return {track.id: found[track.id] for track in tracks}
+
+    def encode(self, one_hot: Tensor) -> tuple[Tensor, Skips]:
+        """Encodes whole tokens; see ``StagedModel.encode``."""
+        encoded = self.network.encode(one_hot)
+        skips = (encoded.middle, encoded.fine, encoded.stem)
+        return encoded.tokens.transpose(1, 2), tuple(skip[:, :, 0] for skip in skips)
+
+    def trunk(self, tokens: Tensor, span: Span) -> Tensor:
+        """Mixes all tokens; see ``StagedModel.trunk``."""
+        return self.network.trunk(tokens.transpose(1, 2), slice(*span))[0].transpose(1, 2)
+
+    def decode(self, tokens: Tensor, skips: Skips, tracks: Sequence[Track]) -> dict[str, Tensor]:
+        """Turns tokens into tracks of bases and of bins; see ``StagedModel.decode``."""
+        tokens = tokens.transpose(1, 2)
+        parts = [(bin_tracks(), self.network.bin_head(tokens))]
+        if any(track in base_tracks() for track in tracks):
+            middle, fine, stem = (
+                skip[:, :, None].contiguous(memory_format=torch.channels_last) for skip in skips
+            )
+            bases, _ = self.network.decode(tokens, Encoded(tokens, middle, fine, stem))
+            parts.append((base_tracks(), bases))
+        found = {
+            track.id: values[:, :, i]
+            for known, logits in parts
+            for values in (in_units(logits, known),)
+            for i, track in enumerate(known)
+        }
         return {track.id: found[track.id] for track in tracks}
 
     def _cropped(self, values: Tensor, tracks: Sequence[Track]) -> dict[str, Tensor]:

@@ -227,6 +227,25 @@ class Haplotype:
                 return position - block.shift
         return None
 
+    def to_alternate(self, edge: int) -> int:
+        """Returns where an edge between two bases of the reference lies in the alternate.
+
+        Inserted bases lie before it, as they belong to the base that they follow; edges between
+        deleted bases all lie where those were.
+
+        Args:
+            edge: The base of the reference to the right of it.
+        """
+        shift = 0
+        for one in self.replacements:
+            kept = one.start + one.aligned
+            if edge < kept:
+                break
+            if edge < one.end:
+                return kept + shift
+            shift += one.shift
+        return edge + shift
+
 
 def haplotype(chromosome: str, replacements: Iterable[Replacement]) -> Haplotype | None:
     """Returns the replacements of a chromosome as one sequence, or None where there are none.

@@ -66,7 +66,7 @@ def attribute(model: SequenceModel, request: AttributionRequest, one_hot: Tensor
         one_hot: Shape (1, ``card.input_width``, 4).
 
     Returns:
-        ``gradient``, shape (interval, 4); ``value``, shape (1,), as of ``mutate``.
+        ``attribution``, shape (interval, 4); ``value``, shape (1,), as of ``mutate``.
     """
     track = _track(model, request.readout)
     asked = one_hot.detach().clone().requires_grad_()
@@ -82,7 +82,7 @@ def attribute(model: SequenceModel, request: AttributionRequest, one_hot: Tensor
     gradient = gradient[0, request.start : request.end]
     gradient = gradient - gradient.mean(dim=1, keepdim=True)
     return {
-        "gradient": gradient.cpu().numpy(),
+        "attribution": gradient.cpu().numpy(),
         "value": number.detach().cpu().numpy().reshape(1),
     }
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from app.errors import BadInputError, LimitError, LocuscopeError, NotFoundError
 from app.genome.locus import format_interval
+from app.inference.alleles import REFERENCE, Allele
 from app.inference.jobs import JobStatus, Priority
 from app.inference.predictions import JobQueue, duration, why_waiting
 from app.inference.requests import (
@@ -27,7 +28,7 @@ from app.inference.requests import (
     sequence_sha256,
 )
 from app.inference.store import ResultStore, WindowKey, code_version
-from app.inference.windows import Window, WindowGrid, sequence
+from app.inference.windows import Window, WindowGrid
 from models.card import ModelCard, Track
 
 if TYPE_CHECKING:
@@ -95,6 +96,22 @@ class Target:
     def bases(self) -> str:
         """The bases that are changed."""
         return self.sequence[self.start : self.end]
+
+
+@dataclass(frozen=True)
+class Located:
+    """A target and where it lies on the genome.
+
+    Attributes:
+        target: What is mutated and read out.
+        window: The window of the reference that the model reads.
+        places: Of each base that is changed its 0-based place on the reference; None for an
+            inserted base, which has none.
+    """
+
+    target: Target
+    window: Window
+    places: tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
@@ -182,32 +199,39 @@ def readout_of(
     return Readout(track.id, tuple(joined), score)
 
 
-def on_reference(  # noqa: PLR0917 - all of it is needed
+def located(  # noqa: PLR0917 - all of it is needed
     card: ModelCard,
     reference: Reference,
     interval: Interval,
     track: Track,
     masks: Sequence[tuple[int, int]],
     score: Score,
-) -> tuple[Target, Window]:
-    """Returns the target for an interval of the reference, and the window in which it lies.
+    allele: Allele = REFERENCE,
+) -> Located:
+    """Returns the target for an interval of the genome.
 
     The window lies around the read-out, not around the interval, so that it stays the same when
-    the interval is widened.
+    the interval is widened, and for both alleles.
 
     Args:
         card: The model.
         reference: The genome.
-        interval: What is mutated, 0-based half-open.
+        interval: What is mutated, 0-based half-open, in places of the reference.
         track: What is read out.
-        masks: Where, as positions on the chromosome, half-open.
+        masks: Where, as positions on the chromosome of the reference, half-open.
         score: How its change is told.
+        allele: The sequence that is mutated.
 
     Raises:
         LimitError: The interval is too long.
         BadInputError: There is too little sequence, no known base, or the read-out does not fit
             into one window.
     """
+    edits = allele.edited
+
+    def place(edge: int) -> int:
+        return edge if edits is None else edits.to_alternate(edge)
+
     low, high = min(start for start, _ in masks), max(end for _, end in masks)
     window = WindowGrid(card, reference).around(Interval(interval.chromosome, low, high))
     if window is None:
@@ -215,16 +239,20 @@ def on_reference(  # noqa: PLR0917 - all of it is needed
             f"{card.title} reads {card.input_width:,} bp at once, and this genome has less than "
             f"that around {format_interval(interval)}."
         )
-    readout = readout_of(track, window, masks, score)
-    offset = window.interval.start
-    target = Target(
-        card,
-        sequence(window, reference),
-        interval.start - offset,
-        interval.end - offset,
-        readout,
+    moved = [(place(start), place(end)) for start, end in masks]
+    moved = [(start, end) for start, end in moved if start < end]
+    start, end, offset = place(interval.start), place(interval.end), window.interval.start
+    if not moved or start == end:
+        raise BadInputError("The edits delete all of it. Choose another region or read-out.")
+    readout = readout_of(track, window, moved, score)
+    bases = allele.sequence(window, reference)
+    target = Target(card, bases, start - offset, end - offset, readout)
+    places = range(start, end)
+    return Located(
+        target,
+        window,
+        tuple(places if edits is None else (edits.to_reference(place) for place in places)),
     )
-    return target, window
 
 
 class Mutagenesis:

@@ -249,6 +249,7 @@ def view() -> JSON:
         "strand": state.strand,
         "frames": state.frames,
         "sequence": describe.sequence(seen, lanes),
+        "ism": describe.ism(seen),
         "data": describe.data(seen, bins),
         "figure": track_figure(
             seen.rows,
@@ -261,6 +262,7 @@ def view() -> JSON:
             edited=seen.haplotype is not None,
             sequence=lanes,
             expanded=state.genes == "expanded",
+            explained=seen.explained,
         ),
     }
 

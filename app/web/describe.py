@@ -17,6 +17,7 @@ from app.genome.genes import Gene, Transcript
 from app.genome.locus import format_interval, format_width, parse_locus
 from app.genome.translation import frames
 from app.web.figures.sequence import SequenceLane
+from app.web.ism import mask_choices
 from app.web.rows import LABELS, Row, biosamples, track_groups
 from app.web.services import services
 from app.web.state import ViewState
@@ -246,6 +247,31 @@ def edit(made: SequenceEdit) -> JSON:
         "inserted": {"at": change.start + change.aligned, "length": change.shift}
         if change.shift > 0
         else None,
+    }
+
+
+def ism(view: View) -> JSON | None:
+    """Describes which bases are explained, and by what else they could be."""
+    wanted, card = view.state.ism, view.card
+    if wanted is None or card is None:
+        return None
+    where = wanted.interval
+    return {
+        "text": wanted.to_text(),
+        "chrom": where.chromosome,
+        "start": where.start,
+        "end": where.end,
+        "locus": format_interval(where),
+        "track": wanted.track,
+        "mask": wanted.mask,
+        "score": wanted.score,
+        "method": wanted.method,
+        "background": wanted.background,
+        "show": wanted.show,
+        "masks": [
+            {"value": mask, "label": label}
+            for mask, label in mask_choices(wanted, view.bundle, card)
+        ],
     }
 
 

@@ -25,7 +25,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.errors import AccessError, BusyError, LocuscopeError
 from app.genome.catalogue import Catalogue
+from app.inference.explanations import Explanations
 from app.inference.jobs import Jobs
+from app.inference.mutagenesis import Mutagenesis
 from app.inference.predictions import Predictions
 from app.inference.store import ResultStore
 from app.logs import set_log_fields
@@ -38,6 +40,7 @@ from app.web.edits_api import edits_api
 from app.web.effects_api import effects_api
 from app.web.export_api import export_api
 from app.web.health import health_api
+from app.web.ism_api import ism_api
 from app.web.metrics import Metrics
 from app.web.pages import register_pages
 from app.web.security import add_headers, page_policy
@@ -82,6 +85,8 @@ def make_services(settings: Settings) -> Services:
         jobs=jobs,
         store=store,
         predictions=Predictions(settings, jobs, store),
+        mutagenesis=Mutagenesis(jobs, store),
+        explanations=Explanations(jobs, store),
     )
 
 
@@ -109,6 +114,7 @@ def create_app(settings: Settings) -> dash.Dash:
     server.register_blueprint(edits_api)
     server.register_blueprint(export_api)
     server.register_blueprint(effects_api)
+    server.register_blueprint(ism_api)
     app = dash.Dash(
         "locuscope",
         server=server,  # type: ignore[arg-type]

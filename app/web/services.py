@@ -9,7 +9,9 @@ from flask import current_app
 
 from app.errors import NotFoundError, WorkerUnavailableError
 from app.genome.catalogue import Catalogue
+from app.inference.explanations import Explanations
 from app.inference.jobs import Jobs, WorkerInfo
+from app.inference.mutagenesis import Mutagenesis
 from app.inference.predictions import Predictions
 from app.inference.store import ResultStore
 from app.settings import Settings
@@ -28,6 +30,8 @@ class Services:
         jobs: The way to broker and workers.
         store: Stored results.
         predictions: Predicted values, stored or asked for.
+        mutagenesis: Effects of single-base changes, stored or asked for.
+        explanations: Attributions and names of motifs, stored or asked for.
     """
 
     settings: Settings
@@ -36,6 +40,8 @@ class Services:
     jobs: Jobs
     store: ResultStore
     predictions: Predictions
+    mutagenesis: Mutagenesis
+    explanations: Explanations
 
     def workers(self) -> list[WorkerInfo]:
         """Returns the workers that are alive; none where no broker answers."""

@@ -18,6 +18,7 @@ from app.genome.catalogue import Bundle, Catalogue
 from app.genome.edits import SequenceEdit, check_edits, parse_edit, variant_edit
 from app.genome.locus import Locus, format_interval, parse_locus
 from app.web.figures.sequence import Strands
+from app.web.ism import Ism, read_ism
 from app.web.rows import (
     Marked,
     Part,
@@ -75,6 +76,7 @@ class ViewState:
         compare: How reference and alternate share a row where there are edits.
         highlights: Marked regions.
         anchor: The base whose contacts are shown below each contact map.
+        ism: Bases that are explained, and by which read-out; None for none.
         theme: Colours of the page.
         autoscale: ``group``: predicted and observed share a y range; ``each``: one each.
         strand: Which strand the row of the reference sequence shows.
@@ -94,6 +96,7 @@ class ViewState:
     compare: Compare = "overlay"
     highlights: tuple[Highlight, ...] = ()
     anchor: Interval | None = None
+    ism: Ism | None = None
     theme: Theme = "auto"
     autoscale: Autoscale = "group"
     strand: Strands = "forward"
@@ -121,6 +124,8 @@ class ViewState:
             pairs.append(("highlight", _locus_text(h.interval) + (f";{h.note}" if h.note else "")))
         if self.anchor is not None:
             pairs.append(("anchor", _locus_text(self.anchor)))
+        if self.ism is not None:
+            pairs.append(("ism", self.ism.to_text()))
         for name, default in _DEFAULTS.items():
             if getattr(self, name) != default:
                 pairs.append((name, getattr(self, name)))
@@ -143,7 +148,18 @@ _DEFAULTS = {
 }
 #: Keys that choose what is seen; a link with none of them opens the genome's first view.
 _CHOICES = {
-    *("locus", "model", "biosample", "track", "hide", "style", "variant", "edit", "highlight")
+    *(
+        "locus",
+        "model",
+        "biosample",
+        "track",
+        "hide",
+        "style",
+        "variant",
+        "edit",
+        "highlight",
+        "ism",
+    )
 }
 
 _STYLE_PARTS: dict[str, Callable[[str], object]] = {
@@ -357,6 +373,7 @@ def from_query(
         compare=reader.take_choice("compare", get_args(Compare)),  # type: ignore[arg-type]
         highlights=reader.take_all("highlight", lambda text: _highlight(text, bundle)),
         anchor=_read_anchor(reader, bundle),
+        ism=_read_ism(reader, bundle, card),
         mode=reader.take_choice("mode", get_args(Mode)),  # type: ignore[arg-type]
         theme=reader.take_choice("theme", get_args(Theme)),  # type: ignore[arg-type]
         autoscale=reader.take_choice("autoscale", get_args(Autoscale)),  # type: ignore[arg-type]
@@ -468,6 +485,11 @@ def _read_anchor(reader: _Reader, bundle: Bundle) -> Interval | None:
         return None
     middle = (where.start + where.end) // 2
     return Interval(where.chromosome, middle, middle + 1)
+
+
+def _read_ism(reader: _Reader, bundle: Bundle, card: ModelCard | None) -> Ism | None:
+    text = reader.take("ism")
+    return reader.attempt(lambda t: read_ism(t, bundle, card), text) if text else None
 
 
 def _highlight(text: str, bundle: Bundle) -> Highlight:

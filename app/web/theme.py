@@ -111,6 +111,7 @@ SIZES: Final[dict[str, int]] = {
     "ruler": 26,
     "overview": 22,
     "gene-lane": 26,
+    "ism": 112,
 }
 
 

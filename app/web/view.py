@@ -38,6 +38,12 @@ class View:
         return haplotype_of(self.state.edits, self.state.locus.chromosome)
 
     @property
+    def explained(self) -> bool:
+        """Whether bases of the chromosome in view are explained."""
+        ism = self.state.ism
+        return ism is not None and ism.interval.chromosome == self.state.locus.chromosome
+
+    @property
     def drawn(self) -> Interval:
         """What is drawn: the locus and one screen on either side, beyond the chromosome too."""
         locus = self.state.locus

@@ -13,6 +13,8 @@ from alphagenome.data.genome import Interval
 from safetensors.numpy import save_file
 
 from app.errors import BadInputError, LimitError
+from app.genome.haplotype import Haplotype, Replacement
+from app.inference.alleles import Allele
 from app.inference.batch import InProcessJobs
 from app.inference.compute import Engine
 from app.inference.jobs import Jobs
@@ -22,7 +24,7 @@ from app.inference.mutagenesis import (
     Target,
     chunks,
     default_score,
-    on_reference,
+    located,
 )
 from app.inference.requests import AttributionRequest, Readout, sequence_sha256
 from app.inference.store import ResultStore
@@ -172,8 +174,8 @@ def test_gradient_is_that_of_the_matrix_without_its_mean(pwm):
     )  # fmt: skip
     found = pwm.compute(request, sequence)
     wanted = MATRIX - MATRIX.mean(1, keepdims=True)
-    np.testing.assert_allclose(found["gradient"][2:8], wanted, atol=1e-6)
-    assert not found["gradient"][[0, 1, 8, 9]].any()
+    np.testing.assert_allclose(found["attribution"][2:8], wanted, atol=1e-6)
+    assert not found["attribution"][[0, 1, 8, 9]].any()
     assert found["value"] == pytest.approx([14])
 
 
@@ -252,20 +254,69 @@ def test_window_stays_around_the_read_out_and_on_the_chromosome(pwm, tmp_path):
     reference = fasta(tmp_path / "r.fa", {"c": bases})
     for start, masks in ((1500, [(1400, 1600)]), (3, [(0, 20)]), (2_990, [(2_980, 3_000)])):
         interval = Interval("c", start, start + 5)
-        target, window = on_reference(card, reference, interval, track, masks, "lfc")
+        found = located(card, reference, interval, track, masks, "lfc")
+        target, window = found.target, found.window
         assert target.bases == bases[start : start + 5]
+        assert found.places == tuple(range(start, start + 5))
         low = window.output.start + target.readout.windows[0][0]
         high = window.output.start + target.readout.windows[-1][1]
         assert low <= masks[0][0] < low + 16
         assert high - 16 < masks[0][1] <= high
         assert low % 16 == high % 16 == 0  # the bins are those of the page
-    wider, _ = on_reference(card, reference, Interval("c", 2_900, 3_000), track, masks, "lfc")
-    assert wider.sequence == target.sequence
+    wider = located(card, reference, Interval("c", 2_900, 3_000), track, masks, "lfc")
+    assert wider.target.sequence == target.sequence
+    assert wider.target.bases == bases[2_900:]  # to the last base of the chromosome
     with pytest.raises(BadInputError, match="not all of the read-out c:1-600"):
-        on_reference(card, reference, Interval("c", 5, 10), track, [(0, 600)], "lfc")
+        located(card, reference, Interval("c", 5, 10), track, [(0, 600)], "lfc")
     short = fasta(tmp_path / "s.fa", {"c:2-300": bases[1:300]})
     with pytest.raises(BadInputError, match=r"reads 1,024 bp at once, and this genome has less"):
-        on_reference(card, short, Interval("c", 50, 60), track, [(50, 60)], "lfc")
+        located(card, short, Interval("c", 50, 60), track, [(50, 60)], "lfc")
+
+
+@pytest.mark.parametrize(
+    ("replacement", "changed"),
+    [
+        (Replacement(1502, 1503, "T"), "substitution"),
+        (Replacement(1502, 1504, ""), "deletion"),
+        (Replacement(1502, 1502, "ACGTG"), "insertion"),
+        (Replacement(1400, 1430, "A"), "deletion far to the left"),
+        (Replacement(1498, 1501, ""), "deletion over the first base"),
+    ],
+)
+def test_alternate_is_what_edits_make_of_the_bases(pwm, tmp_path, replacement, changed):
+    """Bases, places and read-out against the two chromosomes written out in full."""
+    card, track = pwm.cards["pwm"], pwm.cards["pwm"].tracks[1]
+    bases = random_sequence(3_000, seed=9)
+    reference = fasta(tmp_path / "r.fa", {"c": bases})
+    edits = Haplotype("c", (replacement,))
+    whole = bases[: replacement.start] + replacement.alternate + bases[replacement.end :]
+    alternate = Allele(edits, alternate=True)
+    where, masks = Interval("c", 1500, 1508), [(1520, 1530)]
+    found = located(card, reference, where, track, masks, "lfc", alternate)
+    lost = sum(1 for at in range(1500, 1508) if replacement.start <= at < replacement.end)
+    lost = 0 if changed == "substitution" else lost
+    gained = len(replacement.alternate) if changed == "insertion" else 0
+    assert len(found.target.bases) == 8 - lost + gained
+    start = 1500 + (replacement.shift if replacement.end <= 1500 else 0)
+    start -= max(0, 1500 - replacement.start) if changed == "deletion over the first base" else 0
+    assert found.target.bases == whole[start : start + 8 - lost + gained]
+    assert found.places.count(None) == gained
+    known = [at for at in found.places if at is not None]
+    assert known == sorted(known)
+    for base, at in zip(found.target.bases, found.places, strict=True):
+        if at is not None and at != replacement.start:
+            assert base == bases[at]
+    ((low, high),) = found.target.readout.windows
+    read = found.target.sequence[CROP + low : CROP + high]
+    assert read == bases[1520:1530]  # the mask follows its bases
+
+
+def test_region_that_is_deleted_is_refused(pwm, tmp_path):
+    card, track = pwm.cards["pwm"], pwm.cards["pwm"].tracks[1]
+    reference = fasta(tmp_path / "r.fa", {"c": random_sequence(3_000, seed=9)})
+    alternate = Allele(Haplotype("c", (Replacement(1490, 1510, ""),)), alternate=True)
+    with pytest.raises(BadInputError, match="The edits delete all of it"):
+        located(card, reference, Interval("c", 1500, 1508), track, [(1600, 1700)], "lfc", alternate)
 
 
 def test_probabilities_are_told_by_their_difference():

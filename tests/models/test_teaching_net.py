@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from app.inference.compute import one_hot
+from models.base import SequenceModel, Substitution
 from models.registry import cards, open_model
+from models.staged import StagedModel
 from models.teaching.cells import cells
 from models.teaching.motifs import decode
 from models.teaching.oracle import oracle
@@ -80,3 +82,28 @@ def test_frequent_introns_of_the_truth_are_predicted_in_place(compared):
             right += len(wanted & predicted)
     assert found > 10
     assert right >= 0.6 * found
+
+
+@pytest.mark.parametrize("place", [66_000, 130_950])
+def test_stages_give_the_numbers_of_full_passes(place):
+    """Changes at a token's edges, and of the last base, read out on either side."""
+    text = decode(teach1("chrT2").codes[START : START + CARD.input_width])
+    model = open_model(CARD, [], torch.device("cpu"))
+    assert isinstance(model, StagedModel)
+    names = ("thymocyte-ATAC", "hepatocyte-H3K27ac", "donor")
+    some = [t for t in CARD.tracks if t.name in names and t.strand != "-"]
+    encoded = one_hot(text)
+    last = CARD.input_width - 1
+    changes = [
+        Substitution(at, ("ACGT".index(text[at]) + 1) % 4)
+        for at in ((place // 128) * 128 - 1, (place // 128) * 128, min(place + 127, last))
+    ]
+    windows = [(49_024, 49_152), (50_048, 50_304), (98_176, 98_304)]
+    with torch.inference_mode():
+        fast = model.predict_substitutions(encoded, changes, some, windows)
+        slow = SequenceModel.predict_substitutions(model, encoded, changes, some, windows)
+    assert len(slow) == 3
+    for key, values in slow.items():
+        np.testing.assert_allclose(fast[key], values, rtol=2e-4, atol=2e-6, err_msg=key)
+    if place < CARD.input_width - CARD.crop:  # near enough to matter, so that it can fail
+        assert any((values[1:] - values[0]).abs().max() > 1e-3 for values in slow.values())

@@ -179,6 +179,7 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
     edited: bool = False,
     sequence: Sequence[SequenceLane] = (),
     expanded: bool = False,
+    explained: bool = False,
 ) -> dict[str, Any]:
     """Builds the figure of a view.
 
@@ -193,12 +194,14 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
         edited: Whether reference and alternate are compared.
         sequence: Lanes of the row of the reference sequence, which the client draws.
         expanded: Whether each transcript has a line of its own.
+        explained: Whether there is a row of in silico mutagenesis, which the client draws.
 
     Returns:
         ``data`` and ``layout`` for Plotly, and ``geometry``: px top and height of the rows of the
-        sequence, of the genes and of every signal, and how many genes found no lane. ``compare``
-        has, where there are edits, the traces of the prediction for each way to compare, so that
-        the page changes from one to the other without asking again.
+        sequence, of the genes, of in silico mutagenesis (None without) and of every signal, and
+        how many genes found no lane. ``compare`` has, where there are edits, the traces of the
+        prediction for each way to compare, so that the page changes from one to the other without
+        asking again.
     """
     bp_per_px = view.width / width
     placed, hidden = pack_lanes(
@@ -212,6 +215,8 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
     gene_height = lanes * SIZES["gene-lane"]
     traces = gene_traces(placed, region, bp_per_px, gene_top, mode, parts=lines)
     top = gene_top + gene_height + gap
+    ism = {"top": top, "height": SIZES["ism"]} if explained else None
+    top += SIZES["ism"] + gap if explained else 0
     geometry = []
     baselines: list[float] = []
     compare: dict[Compare, list[dict[str, Any]]] = {}
@@ -272,6 +277,7 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
                 "hidden": hidden,
                 "placed": hit_boxes(placed, bp_per_px),
             },
+            "ism": ism,
             "rows": geometry,
             "height": top,
         },

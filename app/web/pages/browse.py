@@ -16,6 +16,7 @@ KEYS = (
     ("/ or g", "search a locus, gene or variant"),
     ("n p", "next gene, previous gene"),
     ("v", "type a variant or another edit"),
+    ("i", "in silico mutagenesis of the selection, or of the middle of the view; its settings"),
     ("d", "reference and alternate: overlay, difference, split"),
     ("a", "flip between reference and alternate"),
     (", .", "move the crosshair; with Shift select a region"),
@@ -42,10 +43,11 @@ MOUSE = (
     ("Double-click", "zoom in; with Shift out"),
     ("Drag on the ruler", "zoom to the region"),
     ("Click or drag the overview", "go there; a mark opens the view it stands for"),
-    ("Shift + drag", "select a region: zoom, highlight, export, edit it"),
+    ("Shift + drag", "select a region: zoom, highlight, ISM, export, edit it"),
     ("Click a gene", "its names, strand, locus and exons"),
     ("Click a base", "from 6 px a base on: its three substitutions"),
     ("Click a contact map", "contacts of the base under the pointer (virtual 4C)"),
+    ("Click a letter of a logo", "its changes, each with its effect, to try as a variant"),
     ("Click a badge", "what the agreement means, with its scatter plot"),
 )
 
@@ -270,6 +272,7 @@ def _floating() -> list[html.Div]:
                     [
                         _button("select-zoom", "Zoom", "Zoom to the selection"),
                         _button("select-highlight", "Highlight", "Highlight the selection (h)"),
+                        _button("select-ism", "ISM", "In silico mutagenesis of the selection (i)"),
                         _button("select-copy", "Copy locus", "Copy the selected locus"),
                         _button("select-export", "Export", "Export the selection"),
                         _button("select-close", "×", "Close"),

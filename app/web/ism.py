@@ -1,0 +1,236 @@
+"""The in silico mutagenesis of a view: its part of the link, and what that refers to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar, get_args
+
+from alphagenome.data.genome import Interval
+
+from app.errors import BadInputError, LimitError, NotFoundError
+from app.genome.catalogue import Bundle
+from app.genome.genes import Transcript
+from app.genome.locus import format_interval, parse_locus
+from app.inference.mutagenesis import MASK_HALF, MAX_WIDTH, WITHOUT_READOUT, default_score
+from app.inference.requests import Attribution, Score
+from app.web.transcripts import longest_per_gene
+from models.card import ModelCard, Track
+
+Method = Literal["ism", "gradient", "deeplift"]
+Background = Literal["reference", "alternate"]
+Show = Literal["logo", "heat", "lollipop"]
+Word = TypeVar("Word", bound=str)
+
+#: bp on either side of a transcription start that the read-out ``tss:GENE`` covers.
+TSS_HALF = 250
+SCORES: tuple[Score, ...] = get_args(Score)
+METHODS: tuple[Method, ...] = ("ism", *get_args(Attribution))
+BACKGROUNDS: tuple[Background, ...] = get_args(Background)
+SHOWN: tuple[Show, ...] = get_args(Show)
+#: Genes that are offered as read-outs.
+MAX_GENES = 4
+#: Modalities that are read out at the nearest gene, and where.
+AT_GENES = {"RNA_SEQ": "exons", "CAGE": "tss", "PROCAP": "tss"}
+_PART = re.compile(r";(track|mask|score|by|on|show)=")
+
+
+@dataclass(frozen=True)
+class Ism:
+    """What is mutated or explained in a view, and by which read-out.
+
+    Attributes:
+        interval: 0-based half-open, at most ``MAX_WIDTH`` wide.
+        track: Id of the predicted track that is read out.
+        mask: Where: an interval as in a link, ``exons:GENE`` or ``tss:GENE``.
+        score: How the change of the read-out is told.
+        method: ``ism``, or how else bases are explained.
+        background: The sequence that is changed: the reference, or what the edits of the view
+            make of it.
+        show: How it is drawn.
+    """
+
+    interval: Interval
+    track: str
+    mask: str
+    score: Score
+    method: Method = "ism"
+    background: Background = "reference"
+    show: Show = "logo"
+
+    def to_text(self) -> str:
+        """Returns its part of a link: ``chr22:1-200;track=...;mask=...;score=lfc``."""
+        parts = [_plain(self.interval), f"track={self.track}", f"mask={self.mask}"]
+        parts.append(f"score={self.score}")
+        for key, word, default in (
+            ("by", self.method, METHODS[0]),
+            ("on", self.background, BACKGROUNDS[0]),
+            ("show", self.show, SHOWN[0]),
+        ):
+            if word != default:
+                parts.append(f"{key}={word}")
+        return ";".join(parts)
+
+
+def read_ism(text: str, bundle: Bundle, card: ModelCard | None) -> Ism:
+    """Reads what ``Ism.to_text`` wrote, or an interval alone.
+
+    Args:
+        text: Where, and any of the parts ``track``, ``mask``, ``score``, ``by``, ``on`` and
+            ``show``. Without a mask the read-out lies at the nearest gene for what is
+            transcribed, and around the middle of the interval for all else.
+        bundle: The genome.
+        card: The model of the view.
+
+    Raises:
+        BadInputError: It cannot be read, or there is no model to ask.
+        NotFoundError: There is no such track or gene.
+        LimitError: The interval is too long.
+    """
+    if card is None:
+        raise BadInputError("In silico mutagenesis needs a model. Choose one on the left.")
+    place, *rest = _PART.split(text)
+    parts = dict(zip(rest[::2], rest[1::2], strict=True))
+    interval = parse_locus(place, bundle).interval
+    if interval.width > MAX_WIDTH:
+        raise LimitError(
+            f"In silico mutagenesis takes {MAX_WIDTH} bp at most, not {interval.width:,}. "
+            "Choose a shorter region."
+        )
+    track = _track(parts.get("track", ""), card)
+    mask = parts.get("mask", "")
+    made = Ism(
+        interval=interval,
+        track=track.id,
+        mask=mask or default_mask(interval, track, bundle, card),
+        score=_word(parts.get("score", ""), SCORES, "score") or default_score(track),
+        method=_word(parts.get("by", ""), METHODS, "method") or METHODS[0],
+        background=_word(parts.get("on", ""), BACKGROUNDS, "background") or BACKGROUNDS[0],
+        show=_word(parts.get("show", ""), SHOWN, "drawing") or SHOWN[0],
+    )
+    if mask and not mask.startswith(("exons:", "tss:")):
+        made = replace(made, mask=_plain(parse_locus(mask, bundle).interval))
+    masks(made, bundle)
+    return made
+
+
+def masks(ism: Ism, bundle: Bundle) -> list[tuple[int, int]]:
+    """Returns where a read-out lies, as positions on the chromosome of the interval.
+
+    Raises:
+        BadInputError: The mask lies on another chromosome.
+        NotFoundError: There is no such gene.
+    """
+    kind, _, name = ism.mask.partition(":")
+    if kind in ("exons", "tss"):
+        gene = _transcript(name, bundle)
+        _check_chromosome(ism, gene.chromosome)
+        if kind == "exons":
+            return list(gene.exons)
+        start = transcription_start(gene)
+        return [(max(start - TSS_HALF, 0), start + TSS_HALF + 1)]
+    where = parse_locus(ism.mask, bundle).interval
+    _check_chromosome(ism, where.chromosome)
+    length = bundle.reference.length(where.chromosome)
+    return [(where.start, where.end if length is None else min(where.end, length))]
+
+
+def mask_text(ism: Ism) -> str:
+    """Returns the mask as people read it."""
+    kind, _, name = ism.mask.partition(":")
+    words = {"exons": f"the exons of {name}", "tss": f"the start of {name}, ±{TSS_HALF} bp"}
+    if kind in words:
+        return words[kind]
+    chromosome, start, end = re.split("[:-]", ism.mask)
+    return format_interval(Interval(chromosome, int(start) - 1, int(end)))
+
+
+def mask_choices(ism: Ism, bundle: Bundle, card: ModelCard) -> list[tuple[str, str]]:
+    """Returns masks that one may choose, each with what people read; that of the link first."""
+    found = [ism.mask, _plain(_around(ism.interval)), _plain(ism.interval)]
+    for gene in near_genes(ism.interval, bundle, card)[:MAX_GENES]:
+        found += [f"tss:{gene.symbol}", f"exons:{gene.symbol}"]
+    return [(mask, mask_text(replace(ism, mask=mask))) for mask in dict.fromkeys(found)]
+
+
+def default_mask(interval: Interval, track: Track, bundle: Bundle, card: ModelCard) -> str:
+    """Returns where a track is read out if nobody says where."""
+    for gene in near_genes(interval, bundle, card) if track.modality in AT_GENES else ():
+        if track.strand in (".", gene.strand):
+            return f"{AT_GENES[track.modality]}:{gene.symbol}"
+    return _plain(_around(interval))
+
+
+def near_genes(interval: Interval, bundle: Bundle, card: ModelCard) -> list[Transcript]:
+    """Returns the genes that one window reads together with an interval, nearest start first."""
+    reach = card.output_width // 2
+    near = Interval(interval.chromosome, max(interval.start - reach, 0), interval.end + reach)
+    found = [
+        t
+        for t in longest_per_gene(bundle.genes.overlapping(near))
+        if near.start <= t.start and t.end <= near.end
+    ]
+    middle = (interval.start + interval.end) // 2
+    return sorted(found, key=lambda t: abs(transcription_start(t) - middle))
+
+
+def transcription_start(gene: Transcript) -> int:
+    """Returns the first base that is transcribed, 0-based."""
+    return gene.end - 1 if gene.strand == "-" else gene.start
+
+
+def readable(card: ModelCard) -> list[Track]:
+    """Returns the tracks that can be read out."""
+    return [track for track in card.tracks if track.modality not in WITHOUT_READOUT]
+
+
+def _track(text: str, card: ModelCard) -> Track:
+    """Returns a track by its id, or the first one of a row, or of the model for no text."""
+    tracks = readable(card)
+    if not tracks:
+        raise BadInputError(f"{card.title} predicts no track that can be read out.")
+    for track in tracks:
+        if text in ("", track.id, track.id.rpartition("/")[0], track.id.replace("+", " ")):
+            return track
+    raise NotFoundError(f"{card.title} has no track “{text[:60]}” that can be read out.")
+
+
+def _word(text: str, known: Sequence[Word], what: str) -> Word | None:
+    for word in known:
+        if text == word:
+            return word
+    if text:
+        words = f"{', '.join(known[:-1])} or {known[-1]}"
+        raise BadInputError(f"“{text[:60]}” is no {what} of in silico mutagenesis; it is {words}.")
+    return None
+
+
+def _around(interval: Interval) -> Interval:
+    middle = (interval.start + interval.end) // 2
+    start = max(middle - MASK_HALF, 0)
+    return Interval(interval.chromosome, start, middle + MASK_HALF + 1)
+
+
+def _plain(interval: Interval) -> str:
+    return format_interval(interval).replace(",", "")
+
+
+def _transcript(name: str, bundle: Bundle) -> Transcript:
+    hit = bundle.genes.find(name)
+    if hit is None:
+        raise NotFoundError(f"There is no gene “{name[:60]}” in this genome.")
+    found = [
+        t
+        for t in longest_per_gene(bundle.genes.overlapping(hit.gene.interval))
+        if t.gene == hit.gene
+    ]
+    return found[0]
+
+
+def _check_chromosome(ism: Ism, chromosome: str) -> None:
+    if chromosome != ism.interval.chromosome:
+        raise BadInputError(
+            f"The read-out lies on {chromosome} and the region on {ism.interval.chromosome}. "
+            "Both must be on one chromosome."
+        )

@@ -1,0 +1,202 @@
+"""``/api/v1/ism`` and ``/api/v1/motif``: in silico mutagenesis and attributions of a view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from flask import Blueprint
+from numpy.typing import NDArray
+
+from app.errors import BadInputError
+from app.genome.jaspar import SOURCE, Matrix, matrix
+from app.genome.locus import format_interval
+from app.inference.alleles import Allele
+from app.inference.explanations import Answer, Seqlet, seqlets
+from app.inference.mutagenesis import Located, Target, located
+from app.web.asked import asked_json, asked_text
+from app.web.describe import JSON
+from app.web.ism import Ism, mask_text, masks
+from app.web.rows import LABELS
+from app.web.services import services
+from app.web.view import View, read_view
+from models.card import ModelCard, Track
+
+ism_api = Blueprint("ism", __name__, url_prefix="/api/v1")
+
+Floats = NDArray[np.float32]
+
+SCORE_TEXTS = {
+    "lfc": "ln((mean + 0.001) / (mean of the unchanged sequence + 0.001))",
+    "difference": "sum minus the sum of the unchanged sequence",
+}
+METHOD_TEXTS = {
+    "ism": "in silico mutagenesis: minus the mean effect of the three changes of a base",
+    "gradient": "gradient in the base that is there, minus the mean over the four bases",
+    "deeplift": "DeepLIFT, mean over shuffled sequences as references",
+}
+
+
+@ism_api.post("/ism")
+def ism() -> JSON:
+    """Sees to it that the ``ism`` of a view is computed, and returns what there is of it.
+
+    The page repeats this while ``complete`` is false; computing stops for whom nobody asks.
+    """
+    asked = asked_json("query")
+    seen = read_view(asked["query"])
+    wanted, card = seen.state.ism, seen.card
+    if wanted is None or card is None:
+        raise BadInputError(
+            next(iter(seen.notices), "The link names no region for in silico mutagenesis.")
+        )
+    track = next(track for track in card.tracks if track.id == wanted.track)
+    found = _located(seen, wanted, card, track)
+    retry = asked.get("retry") is True
+    if wanted.method == "ism":
+        answer = _mutated(found.target, retry)
+    else:
+        answer = _explained(found.target, wanted, retry)
+    if answer["complete"]:
+        answer |= _motifs(card, found.target, answer, retry)
+    for name in ("effects", "contributions"):
+        answer[name] = _listed(answer[name])
+    return answer | _about(seen, wanted, track, found)
+
+
+@ism_api.get("/motif")
+def motif() -> JSON:
+    """Returns a matrix of JASPAR."""
+    return _matrix(matrix(asked_text("id"))) | {"source": SOURCE}
+
+
+def _located(seen: View, wanted: Ism, card: ModelCard, track: Track) -> Located:
+    alternate = wanted.background == "alternate"
+    if alternate and seen.haplotype is None:
+        raise BadInputError(
+            "There is no edit on this chromosome, so there is no alternate sequence. "
+            "Explain the reference instead."
+        )
+    allele = Allele(seen.haplotype, alternate=alternate)
+    where = masks(wanted, seen.bundle)
+    reference = seen.bundle.reference
+    return located(card, reference, wanted.interval, track, where, wanted.score, allele)
+
+
+def _mutated(target: Target, retry: bool) -> JSON:
+    effects = services().mutagenesis.ensure(target, retry=retry)
+    return {
+        "complete": effects.complete,
+        "failed": bool(effects.error),
+        "message": effects.error or effects.message,
+        "eta_seconds": effects.eta_seconds,
+        "done": effects.done,
+        "total": effects.total,
+        "value": None if np.isnan(effects.value) else effects.value,
+        "effects": effects.values,
+        "contributions": effects.contributions(target.bases),
+    }
+
+
+def _explained(target: Target, wanted: Ism, retry: bool) -> JSON:
+    if wanted.method == "ism":
+        raise AssertionError("in silico mutagenesis is no attribution")
+    answer = services().explanations.attributions(target, wanted.method, retry=retry)
+    present = np.array([[base == letter for letter in "ACGT"] for base in target.bases])
+    known = present.any(axis=1)
+    values = np.full((len(target.bases), 4), np.nan, np.float32)
+    if answer.arrays is not None:
+        values[known] = answer.arrays["attribution"][known]
+    here = np.where(known, np.where(present, values, 0).sum(axis=1), np.nan)
+    return _progress(answer) | {
+        "done": 0 if answer.arrays is None else int(known.sum()),
+        "total": int(known.sum()),
+        "value": None if answer.arrays is None else float(answer.arrays["value"][0]),
+        "effects": values - here[:, None],
+        "contributions": here,
+    }
+
+
+def _progress(answer: Answer) -> JSON:
+    return {
+        "complete": answer.arrays is not None,
+        "failed": bool(answer.error),
+        "message": answer.error or answer.message,
+        "eta_seconds": answer.eta_seconds,
+    }
+
+
+def _motifs(card: ModelCard, target: Target, answer: JSON, retry: bool) -> JSON:
+    """Adds the motifs; until they are there, asking again changes something."""
+    named = services().explanations.motifs(card, target.bases, answer["contributions"], retry=retry)
+    if named.arrays is None:
+        progress = _progress(named)
+        message = progress["message"] if named.error else f"Naming motifs. {progress['message']}"
+        return progress | {"message": message}
+    return {"motifs": [_seqlet(one) for one in seqlets(named.arrays)]}
+
+
+def _seqlet(one: Seqlet) -> JSON:
+    return {
+        "start": one.start,
+        "end": one.end,
+        "attribution": one.attribution,
+        "p": one.p,
+        "matches": [
+            {
+                "id": match.matrix.id,
+                "name": match.matrix.name,
+                "width": len(match.matrix.counts),
+                "p": match.p,
+                "q": match.q,
+                "offset": match.offset,
+                "strand": match.strand,
+            }
+            for match in one.matches
+        ],
+    }
+
+
+def _matrix(one: Matrix) -> JSON:
+    return {
+        "id": one.id,
+        "name": one.name,
+        "class": one.tf_class,
+        "frequencies": np.round(one.frequencies, 4).tolist(),
+    }
+
+
+def _about(seen: View, wanted: Ism, track: Track, found: Located) -> JSON:
+    names = [LABELS[track.modality], track.biosample.name if track.biosample else track.name]
+    label = " ".join([*names, track.strand]) if track.strand != "." else " ".join(names)
+    where = wanted.interval
+    reference = seen.bundle.reference.fetch(where)
+    return {
+        "interval": {
+            "chrom": where.chromosome,
+            "start": where.start,
+            "end": where.end,
+            "text": format_interval(where),
+        },
+        "bases": found.target.bases,
+        "places": list(found.places),
+        "reference": [None if at is None else reference[at - where.start] for at in found.places],
+        "method_text": METHOD_TEXTS[wanted.method],
+        "readout": {
+            "label": label,
+            "unit": track.unit,
+            "mask_text": mask_text(wanted),
+            "score_text": SCORE_TEXTS[wanted.score],
+        },
+    }
+
+
+def _listed(values: Floats) -> list[Any]:
+    """Returns numbers with five significant digits, and None for no value."""
+
+    def plain(number: float) -> float | None:
+        return None if np.isnan(number) else float(f"{number:.5g}")
+
+    if values.ndim == 1:
+        return [plain(number) for number in values.tolist()]
+    return [[plain(number) for number in row] for row in values.tolist()]
