@@ -148,18 +148,8 @@ _DEFAULTS = {
 }
 #: Keys that choose what is seen; a link with none of them opens the genome's first view.
 _CHOICES = {
-    *(
-        "locus",
-        "model",
-        "biosample",
-        "track",
-        "hide",
-        "style",
-        "variant",
-        "edit",
-        "highlight",
-        "ism",
-    )
+    *("locus", "model", "biosample", "track", "hide", "style", "variant", "edit", "highlight"),
+    "ism",
 }
 
 _STYLE_PARTS: dict[str, Callable[[str], object]] = {
