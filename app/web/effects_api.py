@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response
 
-from app.errors import BadInputError, ComputationError
+from app.errors import BadInputError, BusyError
 from app.web.asked import asked_json, view_query
 from app.web.describe import JSON
 from app.web.services import services
@@ -85,7 +85,7 @@ def effects_tsv() -> Response:
     scoring = _scoring(seen)
     predictions = services().predictions
     if not scoring.ensure(predictions).finished:
-        raise ComputationError("These edits are still being predicted. Ask again in a moment.")
+        raise BusyError("These edits are still being predicted. Ask again in a moment.")
     name, where = variant_id(_made(seen)), scoring.window.output
     table = effect_table(name, where, scoring.score(predictions))
     text = tsv(table, provenance(scoring.card, seen.bundle, where, name))

@@ -42,6 +42,7 @@ from app.web.export_api import export_api
 from app.web.health import health_api
 from app.web.ism_api import ism_api
 from app.web.metrics import Metrics
+from app.web.openapi import openapi_api
 from app.web.pages import register_pages
 from app.web.security import add_headers, page_policy
 from app.web.services import Services
@@ -113,6 +114,7 @@ def create_app(settings: Settings) -> dash.Dash:
     server.register_blueprint(contacts_api)
     server.register_blueprint(edits_api)
     server.register_blueprint(export_api)
+    server.register_blueprint(openapi_api)
     server.register_blueprint(effects_api)
     server.register_blueprint(ism_api)
     app = dash.Dash(

@@ -91,7 +91,8 @@ def test_file_is_not_given_before_it_is_computed(
     client: FlaskClient, worker: Worker, query: str
 ) -> None:
     response = client.get(f"/api/v1/effects.tsv?{query}")
-    assert response.status_code == 500
+    assert response.status_code == 429
+    assert response.headers["Retry-After"] == "10"
     assert "still being predicted" in response.get_json()["error"]["message"]
 
 
