@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -90,6 +91,13 @@ class TranscriptTable:
             return cls(**{f.name: arrays[f.name] for f in fields(cls)})
 
 
+#: What the libraries raise for a file that is not what it should be.
+_DAMAGE = (
+    *(ValueError, KeyError, OverflowError, EOFError, OSError),
+    *(zlib.error, pa.ArrowException),
+)
+
+
 def read_annotation(path: Path, file_format: GeneFormat) -> TranscriptTable:
     """Reads a gene annotation file, plain or gzipped.
 
@@ -100,7 +108,9 @@ def read_annotation(path: Path, file_format: GeneFormat) -> TranscriptTable:
     readers = {"spliceai": _read_spliceai, "bed12": _read_bed12, "gtf": _read_gtf, "gff3": _read_gff3}  # noqa: E501  # fmt: skip
     try:
         table = readers[file_format](path)
-    except (ValueError, KeyError, pa.ArrowException) as error:
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # not the file is at fault
         raise BundleError(
             f"The gene file {path.name} cannot be read as {file_format}: {error}"
         ) from error

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.errors import BundleError
-from app.genome.marks import text_rows
+from app.genome.marks import is_position, text_rows
 from app.genome.reference import Reference
 
 #: How a band takes the stain; ``acen`` is the centromere, ``gvar`` and ``stalk`` vary in length.
@@ -52,7 +52,7 @@ def read_cytobands(path: Path, reference: Reference) -> dict[str, list[Cytoband]
         if len(fields) < 5 or chromosome is None:
             continue
         start, end, name, stain = fields[1:5]
-        if not (start.isdecimal() and end.isdecimal() and stain in STAINS):
+        if not (is_position(start) and is_position(end) and stain in STAINS):
             raise BundleError(f"{path.name} is no table of cytobands: “{' '.join(fields)[:80]}”.")
         band = Cytoband(int(start), int(end), name, stain)
         length = reference.length(chromosome)

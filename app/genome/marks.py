@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ Kind = Literal["loops", "domains"]
 
 #: Most lines of a file that are read.
 MAX_LINES = 1_000_000
+#: No position has more digits.
+MAX_DIGITS = 12
 
 
 class Mark(NamedTuple):
@@ -102,7 +105,7 @@ def text_rows(path: Path, separator: str | None = None) -> Iterator[list[str]]:
                     yield line.rstrip("\n").split(separator)
     except FileNotFoundError:
         raise BundleError(f"The file {path.name} does not exist.") from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise BundleError(f"{path.name} is damaged and cannot be read.") from error
 
 
@@ -125,7 +128,12 @@ def _domain(fields: list[str]) -> Mark | None:
     return Mark(places[0], places[0], places[1], places[1])
 
 
+def is_position(text: str) -> bool:
+    """Returns whether a text is a position as tables write it."""
+    return text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+
+
 def _numbers(texts: list[str]) -> list[int] | None:
-    if not all(text.isascii() and text.isdigit() for text in texts):
+    if not all(map(is_position, texts)):
         return None
     return [int(text) for text in texts]

@@ -14,6 +14,7 @@ import pybigtools
 from alphagenome.data.genome import Interval
 
 from app.errors import BundleError
+from app.genome.bigwig_index import check_index
 from app.genome.chromosomes import ChromosomeNames
 from app.genome.reference import Reference
 from models.card import Track
@@ -208,7 +209,7 @@ def _open(path: Path) -> Iterator[pybigtools.BBIReader]:
 
 
 def _check_complete(path: Path) -> None:
-    """Raises BundleError unless the file begins and ends as a bigWig does.
+    """Raises BundleError unless the file begins and ends as a bigWig does, and its index is whole.
 
     A bigWig ends with the number that it begins with, so that one which was cut off is seen
     without reading it (UCSC, bbiFile.h).
@@ -226,6 +227,8 @@ def _check_complete(path: Path) -> None:
         raise BundleError(f"{path.name} is not a bigWig file.")
     if tail != head:
         raise BundleError(f"{path.name} is cut off: copy or download it again.")
+    if not check_index(path):
+        raise BundleError(f"{path.name} is damaged and cannot be read.")
 
 
 def _binned(bases: Doubles, n_bins: int) -> Summary:
