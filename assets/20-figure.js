@@ -4,10 +4,20 @@
   const ls = window.locuscope;
   const PLANE = { mean: 0, min: 1, max: 2 };
 
+  const SYMLOG_PART = 100; // symlog is nearly linear up to this part of the top
+
+  // From a value to its height, up to a factor, where `top` is the highest.
   const transforms = {
     linear: (value) => value,
     log: (value) => Math.sign(value) * Math.log1p(Math.abs(value)),
+    symlog: (value, top) => Math.sign(value) * Math.log10(1 + (SYMLOG_PART * Math.abs(value)) / top),
   };
+
+  // Names the scale that a row shares with others; null where predicted and observed have one each.
+  function sharedScale(row, autoscale) {
+    if (autoscale === "each") return null;
+    return `${autoscale === "modality" ? row.modality : row.host || row.id}|${row.unit}`;
+  }
 
   // Calls visit(binStart, value) for every bin of [start, end), left to right: the value of a
   // series, which may be the difference of two tracks and of that the gain or the loss alone.
@@ -52,7 +62,7 @@
   // from the base line up, a step a bin, and back to the base line at the end of the last bin.
   function polygon(where, series, start, end, top, scale, x, y) {
     const transform = transforms[scale];
-    const px = top > 0 ? series.height / transform(top) : 0;
+    const px = top > 0 ? series.height / transform(top, top) : 0;
     const { base, sign } = series;
     let open = false;
     let edge = 0;
@@ -70,7 +80,7 @@
         y.push(base);
         open = true;
       }
-      const reach = Math.max(-series.height, Math.min(series.height, transform(value) * px));
+      const reach = Math.max(-series.height, Math.min(series.height, transform(value, top) * px));
       x.push(binStart);
       y.push(base - sign * reach);
       edge = binStart + where.bin;
@@ -84,52 +94,62 @@
   // The same polygon of a few bins by themselves, as an SVG path of `width` px for `found.length` bp.
   function stepPath(bins, found, series, { tops, scale }, width) {
     const top = tops[0];
-    const px = top > 0 ? series.height / transforms[scale](top) : 0;
+    const transform = transforms[scale];
+    const px = top > 0 ? series.height / transform(top, top) : 0;
     const { base, sign } = series;
     const x = (at) => Math.max(0, Math.min(width, ((at - found.start) * width) / found.length));
     const parts = [`M0 ${base}`];
     bins.values.forEach((value, i) => {
       const left = bins.start + i * bins.resolution;
-      const reach = Math.max(-series.height, Math.min(series.height, transforms[scale](value || 0) * px));
+      const reach = Math.max(-series.height, Math.min(series.height, transform(value || 0, top) * px));
       parts.push(`H${x(left)}V${base - sign * reach}H${x(left + bins.resolution)}`);
     });
     return `${parts.join("")}V${base}Z`;
   }
 
-  // Fills the signal traces of a figure. Returns by row the tops of its scales: one that predicted
-  // and observed share, or with `shared` false one each, predicted first; and that of the
-  // difference of the alleles, which is as far below 0 as above.
-  function fill(data, where, region, visible, settings, shared) {
-    const byRow = new Map();
+  // Fills the signal traces of a figure. By row, `settings` has the kind of its scale, what it shares
+  // it with (`sharedScale`), and its top where that is fixed. Returns by row the tops of its scales,
+  // predicted first; and that of the difference of the alleles, which is as far below 0 as above.
+  function fill(data, where, region, visible, settings) {
+    const scales = new Map();
     for (const trace of data) {
       if (!trace.meta) continue;
-      byRow.set(trace.meta.row, [...(byRow.get(trace.meta.row) || []), trace]);
+      const { row, group } = trace.meta;
+      const { shared, max } = settings[row];
+      let name = shared || `${row}|${group}`;
+      if (max) name = `${row}|fixed`;
+      if (group === "difference") name = `${row}|difference`;
+      scales.set(name, [...(scales.get(name) || []), trace]);
     }
-    const tops = new Map();
-    for (const [row, traces] of byRow) {
-      const { scale, max } = settings[row];
-      const of = (...names) => traces.filter((trace) => names.includes(trace.meta.group));
-      const top = (group, limit) => {
-        const series = group.flatMap((trace) => trace.meta.series);
-        const value = limit || highest(where, series, visible.start, visible.end);
-        for (const trace of group) {
-          trace.x = [];
-          trace.y = [];
-          for (const one of trace.meta.series) {
-            polygon(where, one, region.start, region.end, value, scale, trace.x, trace.y);
-          }
-        }
-        return value;
-      };
-      const groups = shared
-        ? [of("predicted", "observed")]
-        : [of("predicted"), of("observed")];
-      const differing = of("difference");
-      tops.set(row, {
-        tops: groups.filter((group) => group.length).map((group) => top(group, max)),
-        difference: differing.length ? top(differing, 0) : null,
-        scale,
-      });
+    const tops = new Map(
+      Object.entries(settings).map(([row, { scale }]) => [row, { tops: [], difference: null, scale }]),
+    );
+    const found = new Map();
+    for (const [name, traces] of scales) {
+      const { max } = settings[traces[0].meta.row];
+      const fixed = max && name.endsWith("|fixed") ? max : 0;
+      const series = traces.flatMap((trace) => trace.meta.series);
+      found.set(name, fixed || highest(where, series, visible.start, visible.end));
+    }
+    const told = new Set();
+    const order = ["predicted", "observed", "difference"];
+    const each = [...scales].flatMap(([name, traces]) => traces.map((trace) => ({ name, trace })));
+    each.sort((a, b) => order.indexOf(a.trace.meta.group) - order.indexOf(b.trace.meta.group));
+    for (const { name, trace } of each) {
+      const { row, group, series } = trace.meta;
+      const top = found.get(name);
+      trace.x = [];
+      trace.y = [];
+      for (const one of series) {
+        polygon(where, one, region.start, region.end, top, settings[row].scale, trace.x, trace.y);
+      }
+      if (told.has(`${row}|${name}`)) continue;
+      told.add(`${row}|${name}`);
+      if (group === "difference") tops.get(row).difference = top;
+      else tops.get(row).tops.push(top);
+    }
+    for (const row of tops.keys()) {
+      if (!each.some(({ trace }) => trace.meta.row === row)) tops.delete(row);
     }
     return tops;
   }
@@ -171,5 +191,5 @@
     return parts.join("");
   }
 
-  Object.assign(ls, { fill, stepPath, ruler, PLANE });
+  Object.assign(ls, { fill, sharedScale, stepPath, ruler, PLANE });
 })();

@@ -367,10 +367,13 @@
     visible = { start, end };
     where = { scene: scene(), chromosome, bin };
     const settings = Object.fromEntries(
-      view.rows.map((row) => [row.id, { scale: row.style.scale, max: row.style.ymax }]),
+      view.rows.map((row) => [
+        row.id,
+        { scale: row.style.scale, max: row.style.ymax, shared: ls.sharedScale(row, view.autoscale) },
+      ]),
     );
     const data = [...figure.data, ...(figure.compare[view.compare] || [])];
-    const tops = ls.fill(data, where, region, base, settings, view.autoscale === "group");
+    const tops = ls.fill(data, where, region, base, settings);
     const px = plotWidth();
     drawnPx = px;
     figure.layout.width = 3 * px;

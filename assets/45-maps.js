@@ -189,7 +189,7 @@
     const { view } = ls.state();
     const { shape, marks, ymax } = row.style;
     const { value } = found.header;
-    const grouped = view.autoscale === "group" || value === "ratio";
+    const grouped = view.autoscale !== "each" || value === "ratio";
     const scales = new Map();
     one.scales = maps.map((map) => {
       const difference = DIFFERENCES.has(map.part);

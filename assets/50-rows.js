@@ -4,14 +4,17 @@
   const ls = window.locuscope;
   const { $, make } = ls;
 
+  const SCALES = { linear: "", log: " ln", symlog: " symlog" };
   let tops = new Map(); // by row: the tops of its scales
 
   function label(row, place) {
     const node = make("div", "row-label");
     node.dataset.row = row.id;
     node.dataset.kind = row.kind;
-    node.style.top = `${place.top}px`;
-    node.style.height = `${place.height}px`;
+    node.style.top = `${place.label.top}px`;
+    node.style.height = `${place.label.height}px`;
+    node.classList.toggle("guest", Boolean(row.host));
+    node.classList.toggle("host", row.guests > 0);
     const head = make("div", "row-head");
     const colour = row.style.color || `var(--modality-${row.modality.toLowerCase()})`;
     node.style.setProperty("--chip", colour);
@@ -62,8 +65,8 @@
       node.dataset.row = row.id;
       const stacked = row.kind === "signal" ? view.mode === "stacked" : row.part === "both";
       const half = row.predicted.length && row.observed.length && stacked;
-      node.style.top = `${place.top}px`;
-      node.style.height = `${half ? place.height / 2 : place.height}px`;
+      node.style.top = `${row.host ? place.label.top : place.top}px`;
+      node.style.height = `${row.host ? place.label.height : half ? place.height / 2 : place.height}px`;
       messages.append(node);
     });
     $("no-rows").hidden = view.rows.length > 0;
@@ -78,7 +81,7 @@
       const parts = top.tops.filter((one) => one > 0).map(ls.valueText);
       if (top.difference !== null) parts.unshift(`\u00b1${ls.valueText(top.difference)}`);
       const text = parts.join(" | ");
-      node.querySelector(".row-top").textContent = text + (text && top.scale === "log" ? " ln" : "");
+      node.querySelector(".row-top").textContent = text + (text ? SCALES[top.scale] : "");
       node.querySelector(".row-top").title =
         top.difference !== null
           ? "Top and bottom of the scale of the difference, alternate \u2212 reference"

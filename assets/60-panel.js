@@ -23,7 +23,7 @@
     setProps("biosamples", { value: view.chosen_biosamples });
     setProps("track-tree", { checked, data: treeData(new Set(checked)) });
     setProps("overlay", { value: view.mode });
-    setProps("autoscale", { checked: view.autoscale === "group" });
+    setProps("autoscale", { value: view.autoscale });
   }
 
   // Each modality says how many of its tracks are shown.
@@ -96,10 +96,9 @@
       }
       ls.go({ track: [...kept, ...added], hide: null });
     },
-    autoscale: (shared) => {
+    autoscale: (value) => {
       const { view } = ls.state();
-      const value = shared ? "group" : "each";
-      if (view && value !== view.autoscale) ls.go({ autoscale: value });
+      if (view && value && value !== view.autoscale) ls.go({ autoscale: value });
     },
     overlay: (value) => {
       const { view } = ls.state();

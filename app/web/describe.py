@@ -174,6 +174,8 @@ def row(shown: Row, width: int) -> JSON:
         "part": shown.part,
         "value": shown.value,
         "strip": shown.strip,
+        "host": shown.host.id if shown.host else None,
+        "guests": shown.guests,
         "ratio_only": shown.predicted[0].unit in LOG_RATIOS if shown.predicted else False,
         "style": asdict(shown.style),
         "predicted": [track(t, width) for t in shown.predicted],

@@ -13,8 +13,9 @@ from models.card import LOG_RATIOS, MODALITIES, Biosample, Kind, ModelCard, Summ
 if TYPE_CHECKING:
     from app.web.state import ViewState
 
-#: ``log`` is sign(x) ln(1 + abs(x)), which has a value everywhere.
-Scale = Literal["linear", "log"]
+#: ``log`` is sign(x) ln(1 + abs(x)), which has a value everywhere; ``symlog`` is
+#: sign(x) log10(1 + abs(x) / c) with c one hundredth of the top of the scale, whatever the unit.
+Scale = Literal["linear", "log", "symlog"]
 #: How a contact map is drawn, which of its maps, and what their colours mean.
 Shape = Literal["triangle", "square"]
 Part = Literal["both", "predicted", "observed", "difference"]
@@ -32,6 +33,10 @@ MAPS_HEIGHT = 320
 SQUARE_HEIGHT = 480
 #: Height in px of the contacts of one anchor, below a contact map.
 ANCHOR_HEIGHT = 64
+
+#: Rows that are drawn over another one: px that the labels of each take, below that of the other.
+OVERLAID_TOP = 36
+OVERLAID_LABEL = 16
 
 #: What the page does not draw yet.
 NOT_DRAWN = ("SPLICE_JUNCTIONS",)
@@ -86,6 +91,7 @@ class RowStyle:
         part: Which contact maps are drawn, where there are several.
         value: ``signal`` or ``ratio`` (log2 of observed over expected); None for what tells most.
         marks: Whether boundaries, loops and domains are drawn over a contact map.
+        over: Id of the row in which it is drawn, over what is there; None for a row of its own.
     """
 
     height: int | None = None
@@ -97,6 +103,7 @@ class RowStyle:
     part: Part = "both"
     value: Value | None = None
     marks: Marked = "on"
+    over: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,8 @@ class Row:
             stands in their ``predicted``.
         style: How the row is drawn.
         strip: px below a contact map for the contacts of an anchor.
+        host: The row in whose place it is drawn, if it is drawn over another one.
+        guests: How many rows are drawn over it.
     """
 
     id: str
@@ -118,6 +127,8 @@ class Row:
     observed: tuple[Measured, ...]
     style: RowStyle = RowStyle()
     strip: int = 0
+    host: Row | None = None
+    guests: int = 0
 
     @property
     def tracks(self) -> tuple[Track, ...]:
@@ -165,12 +176,15 @@ class Row:
     @property
     def height(self) -> int:
         """Height in px."""
+        if self.host is not None:
+            return self.host.height
         return (self.style.height or self._default_height) + self.strip
 
     @property
     def _default_height(self) -> int:
         if self.kind != "contacts":
-            return ROW_HEIGHT
+            labels = OVERLAID_TOP + OVERLAID_LABEL * self.guests if self.guests else 0
+            return max(ROW_HEIGHT, labels)
         if self.style.shape == "square":
             return SQUARE_HEIGHT
         return MAPS_HEIGHT if self.part == "both" else MAP_HEIGHT
@@ -279,9 +293,30 @@ def rows(state: ViewState, bundle: Bundle, card: ModelCard | None) -> tuple[list
         )
         for row in chosen[:MAX_ROWS]
     ]
+    drawn = _overlaid(drawn)
     if len(chosen) > MAX_ROWS:
         return drawn, f"Shown are the first {MAX_ROWS} of {len(chosen):,} tracks."
     return drawn, None
+
+
+def _overlaid(shown: Sequence[Row]) -> list[Row]:
+    """Puts each row that is drawn over another one after it.
+
+    Only signals are drawn over signals; a row whose other one is not shown has a place of its own.
+    """
+    others = {row.id for row in shown if row.kind == "signal" and row.style.over is None}
+    guests: dict[str, list[Row]] = {}
+    for row in shown:
+        if row.kind == "signal" and row.style.over in others:
+            guests.setdefault(row.style.over or "", []).append(row)
+    placed: list[Row] = []
+    for row in shown:
+        if row in guests.get(row.style.over or "", ()):
+            continue
+        mine = guests.get(row.id, [])
+        host = replace(row, guests=len(mine))
+        placed += [host, *(replace(guest, host=host) for guest in mine)]
+    return placed
 
 
 def track_groups(bundle: Bundle, card: ModelCard | None) -> dict[str, list[Row]]:

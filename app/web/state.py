@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import zip_longest
 from typing import Literal, TypeVar, get_args
 from urllib.parse import parse_qsl, quote, urlencode
@@ -35,7 +35,7 @@ from models.card import ModelCard, Summary
 
 Mode = Literal["stacked", "overlay", "mirror"]
 Theme = Literal["auto", "light", "dark"]
-Autoscale = Literal["group", "each"]
+Autoscale = Literal["group", "each", "modality"]
 Compare = Literal["overlay", "difference", "split", "reference", "alternate"]
 Frames = Literal["shown", "hidden"]
 T = TypeVar("T")
@@ -78,7 +78,9 @@ class ViewState:
         anchor: The base whose contacts are shown below each contact map.
         ism: Bases that are explained, and by which read-out; None for none.
         theme: Colours of the page.
-        autoscale: ``group``: predicted and observed share a y range; ``each``: one each.
+        autoscale: ``group``: what is drawn in one row shares a y range, where it has the same unit;
+            ``each``: predicted and observed have one each; ``modality``: all rows of a modality
+            with the same unit share one.
         strand: Which strand the row of the reference sequence shows.
         frames: Whether its translated reading frames are shown.
         genes: Which transcripts the gene row shows, and in which lines.
@@ -162,6 +164,7 @@ _STYLE_PARTS: dict[str, Callable[[str], object]] = {
     "part": str,
     "value": str,
     "marks": str,
+    "over": str,
 }
 _STYLE = re.compile(rf"(.*?)((?:;(?:{'|'.join(_STYLE_PARTS)})=[^;]*)*)", re.DOTALL)
 
@@ -437,7 +440,7 @@ def _read_rows(
 
     def style(text: str) -> tuple[str, RowStyle]:
         name, value = _style(text)
-        return row_id(name), value
+        return row_id(name), replace(value, over=row_id(value.over)) if value.over else value
 
     styles = dict(reader.take_all("style", style))
     return {

@@ -39,7 +39,7 @@ def styles() -> st.SearchStrategy[RowStyle]:
         RowStyle,
         height=st.integers(20, 400),
         color=st.none() | st.from_regex("#[0-9a-f]{6}", fullmatch=True),
-        scale=st.sampled_from(["linear", "log"]),
+        scale=st.sampled_from(["linear", "log", "symlog"]),
         summary=st.sampled_from([None, "mean", "max"]),
         ymax=st.none() | st.floats(0, exclude_min=True, allow_infinity=False),
     ).filter(lambda style: style != RowStyle())
@@ -77,7 +77,10 @@ def views(draw: st.DrawFn, bundle: Bundle, card: ModelCard) -> ViewState:
             draw(st.lists(st.builds(Highlight, intervals(), notes), max_size=3, unique_by=str))
         ),
         theme=draw(st.sampled_from(["auto", "light", "dark"])),
-        autoscale=draw(st.sampled_from(["group", "each"])),
+        autoscale=draw(st.sampled_from(["group", "each", "modality"])),
+        strand=draw(st.sampled_from(["forward", "reverse", "both"])),
+        frames=draw(st.sampled_from(["shown", "hidden"])),
+        genes=draw(st.sampled_from(["longest", "collapsed", "expanded"])),
     )
 
 
@@ -198,7 +201,7 @@ def test_gene_and_variant_are_read_as_in_the_locus_box(
         ("style=toy/DNASE/d1/.;height=tall", "not a number"),
         ("style=toy/DNASE/d1/.;color=red", "hexadecimal"),
         ("style=toy/DNASE/d1/.;ymax=nan", "above 0"),
-        ("style=toy/DNASE/d1/.;scale=symlog", "linear or log"),
+        ("style=toy/DNASE/d1/.;scale=cubic", "linear, log or symlog"),
         ("style=toy/DNASE/d1/.;shape=round", "triangle or square"),
         ("style=toy/DNASE/d1/.;part=left", "predicted, observed or difference"),
         ("anchor=nowhere", "nowhere"),

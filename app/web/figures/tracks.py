@@ -16,7 +16,7 @@ from alphagenome.data.genome import Interval
 
 from app.web.figures.genes import gene_traces, hit_boxes, pack_lanes
 from app.web.figures.sequence import SequenceLane
-from app.web.rows import Row
+from app.web.rows import OVERLAID_LABEL, OVERLAID_TOP, Row
 from app.web.theme import DIFFERENCE, FONT, PALETTE, SIZES, Mode, modality_colour, rgba
 from app.web.tile_request import ALTERNATE
 from app.web.transcripts import GeneLine, as_seen
@@ -140,9 +140,16 @@ def compared_series(
 def _signal_trace(part: str, row: Row, series: list[Series], mode: Mode) -> dict[str, Any]:
     muted = PALETTE[mode]["muted"]
     colour = row.style.color or modality_colour(row.modality, mode)
-    style: dict[str, Any] = {"line": {"width": 1, "color": muted}, "fillcolor": rgba(muted, 0.18)}
+    # What is drawn over another row lets it be seen; alone, a measurement may have a colour.
+    own = not row.predicted and (row.style.color or row.host)
+    observed = colour if own else muted
+    style: dict[str, Any] = {
+        "line": {"width": 1, "color": observed},
+        "fillcolor": rgba(observed, 0.18),
+    }
     if part in ("predicted", "alternate"):
-        style = {"line": {"width": 1, "color": colour}, "fillcolor": rgba(colour, 0.7)}
+        opacity = 0.35 if row.host else 0.7
+        style = {"line": {"width": 1, "color": colour}, "fillcolor": rgba(colour, opacity)}
     elif part == "reference":
         style = {"line": {"width": 1.25, "color": muted}, "fillcolor": rgba(muted, 0.08)}
     elif part in DIFFERENCE[mode]:
@@ -220,8 +227,11 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
     geometry = []
     baselines: list[float] = []
     compare: dict[Compare, list[dict[str, Any]]] = {}
+    tops: dict[str, int] = {}
+    labels: dict[str, int] = {}  # of rows over one another, those that have a place so far
     for row in rows:
-        series = row_series(row, top, overlay) if row.kind == "signal" else {}
+        tops[row.id] = tops[row.host.id] if row.host else top
+        series = row_series(row, tops[row.id], overlay) if row.kind == "signal" else {}
         if edited and "predicted" in series:
             for how, parts in compared_series(row, series["predicted"]).items():
                 drawn = compare.setdefault(how, [])
@@ -231,8 +241,17 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
             if part in series:
                 traces.append(_signal_trace(part, row, series[part], mode))
         baselines += sorted({s.base for part in series.values() for s in part})
-        geometry.append({"id": row.id, "top": top, "height": row.height})
-        top += row.height + gap
+        label = {"top": tops[row.id], "height": row.height}
+        if row.host is not None:
+            labels[row.host.id] = nth = labels.get(row.host.id, -1) + 1
+            label = {
+                "top": tops[row.id] + OVERLAID_TOP + nth * OVERLAID_LABEL,
+                "height": OVERLAID_LABEL,
+            }
+        place = {"id": row.id, "top": tops[row.id], "height": row.height, "label": label}
+        geometry.append(place)
+        if row.host is None:
+            top += row.height + gap
     axis = {"visible": False, "fixedrange": True}
     # One trace for all base lines: as many layout shapes would double the time of a redraw.
     traces.insert(

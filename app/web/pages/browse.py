@@ -28,6 +28,9 @@ KEYS = (
     ("Home End", "start and end of the chromosome"),
     ("c", "show or hide the contact map"),
     ("4", "contacts of the middle of the view (virtual 4C); again: none"),
+    ("Tab", "to the label of a row; there:"),
+    ("↑ ↓", "previous, next row; with Alt move it, with Shift resize it"),
+    ("Enter Del", "menu of the row; hide it"),
     ("h", "highlight the selection, or what is in view"),
     ("u", "undo: one view back"),
     ("l", "copy the link to this view"),
@@ -44,6 +47,8 @@ MOUSE = (
     ("Drag on the ruler", "zoom to the region"),
     ("Click or drag the overview", "go there; a mark opens the view it stands for"),
     ("Shift + drag", "select a region: zoom, highlight, ISM, export, edit it"),
+    ("Drag a row's label", "move the row; dropped on another, drawn over it"),
+    ("Drag a row's lower edge", "resize it"),
     ("Click a gene", "its names, strand, locus and exons"),
     ("Click a base", "from 6 px a base on: its three substitutions"),
     ("Click a contact map", "contacts of the base under the pointer (virtual 4C)"),
@@ -78,6 +83,7 @@ CENTRE = """
         <div id="selection" hidden></div>
         <div id="crosshair" hidden></div>
       </div>
+      <div id="row-guide" hidden></div>
     </div>
     <div id="rows-loading" aria-label="Loading">
       <div class="shimmer"></div><div class="shimmer"></div><div class="shimmer"></div>
@@ -210,12 +216,17 @@ def _side(cards: dict[str, ModelCard]) -> html.Aside:
                 fullWidth=True,
                 **_attributes(aria_label="How predicted and observed share a row"),
             ),
-            dmc.Switch(
+            html.Div("One scale for", className="muted small"),
+            dmc.SegmentedControl(
                 id="autoscale",
-                label="One scale for both",
+                data=[
+                    {"value": "group", "label": "Row"},
+                    {"value": "each", "label": "Each"},
+                    {"value": "modality", "label": "Modality"},
+                ],
                 size="xs",
-                mt=8,
-                checked=True,
+                fullWidth=True,
+                **_attributes(aria_label="What shares one scale"),
             ),
             html.H2("Tracks"),
             dmc.Tree(
@@ -350,7 +361,7 @@ def register(app: Dash) -> None:
         ("biosamples", "value", "biosamples"),
         ("track-tree", "checked", "tracks"),
         ("overlay", "value", "overlay"),
-        ("autoscale", "checked", "autoscale"),
+        ("autoscale", "value", "autoscale"),
         ("compare", "value", "compare"),
     ):
         app.clientside_callback(  # type: ignore[no-untyped-call]
