@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
@@ -48,7 +49,8 @@ def rows(rows_site: Site, driver) -> Iterator[Page]:
 
 
 def query(page: Page) -> dict[str, list[str]]:
-    return parse_qs(urlsplit(page.driver.current_url).query, keep_blank_values=True)
+    # What WebDriver calls the current address may lag behind the page.
+    return parse_qs(page.run("return location.search.slice(1)"), keep_blank_values=True)
 
 
 # ---- Sequence ------------------------------------------------------------------------------------
@@ -354,3 +356,179 @@ def test_the_crosshair_and_a_selection_are_moved_by_keys(rows):
     rows.keys("h")
     rows.until("return document.querySelectorAll('.highlight').length === 1")
     assert query(rows)["highlight"] == ["chr1:2052-2055"]
+
+
+# ---- Order, height, colour, scale ----------------------------------------------------------------
+
+SPIKES, BINS, RNA = "observed/atac/spikes/.", "observed/dnase/bins/.", "observed/rna_seq/rna"
+SHOWN = "return locuscope.state().view.rows.map(row => row.id)"
+VIEW = "chr1:1,951-2,150"  # at 4.9 px a base every step is one base
+
+
+def label(page: Page, row: str):
+    return page.element(f'.row-label[data-row="{row}"]')
+
+
+def carry(page: Page, row: str, dy: int, *, from_edge: bool = False) -> None:
+    """Drags a label, or its lower edge, dy px down."""
+    node = label(page, row)
+    y = node.size["height"] // 2 - 2 if from_edge else -14
+    chain = ActionChains(page.driver, duration=60).move_to_element_with_offset(node, -40, y)
+    chain.click_and_hold().move_by_offset(0, dy // 2).move_by_offset(0, dy - dy // 2).perform()
+    page.until("return !document.getElementById('row-guide').hidden")
+    ActionChains(page.driver).release().perform()
+
+
+def becomes(page: Page, rows: list[str]) -> None:
+    page.until(
+        "return JSON.stringify(locuscope.state().view.rows.map(r => r.id)) === arguments[0]",
+        str(rows).replace("'", '"').replace(", ", ","),
+        what=f"{page.run(SHOWN)} are shown",
+    )
+    page.wait_drawn()
+
+
+def heights(page: Page, row: str) -> dict[int, float]:
+    """The height of each drawn step by its first base, as a part of the scale."""
+    traces = page.run(
+        "return document.getElementById('figure').data.filter(t => t.meta?.row === arguments[0])"
+        ".map(t => [t.x, t.y, t.meta.series[0]])",
+        row,
+    )
+    found = {}
+    for x, y, series in traces:
+        for left, px in zip(x, y, strict=True):
+            if left is not None and px != series["base"]:
+                found[int(left)] = (series["base"] - px) / series["height"]
+    return found
+
+
+def test_rows_are_carried_to_another_place(rows):
+    rows.open(locus=VIEW)
+    assert rows.run(SHOWN) == [SPIKES, BINS, RNA]
+    carry(rows, SPIKES, 62 + 36)  # to the lower end of the next
+    becomes(rows, [BINS, SPIKES, RNA])
+    assert query(rows)["track"] == [BINS, SPIKES, RNA]
+    carry(rows, RNA, -140)
+    becomes(rows, [RNA, BINS, SPIKES])
+    rows.driver.refresh()
+    rows.wait_drawn()
+    becomes(rows, [RNA, BINS, SPIKES])
+    rows.keys("u")
+    becomes(rows, [BINS, SPIKES, RNA])
+
+
+def test_rows_are_moved_resized_and_hidden_by_keys(rows):
+    rows.open(locus=VIEW)
+    rows.run("document.querySelector('.row-label[data-row]').focus()")
+    alt, shift = Keys.ALT, Keys.SHIFT
+    ActionChains(rows.driver).key_down(alt).send_keys(Keys.ARROW_DOWN).key_up(alt).perform()
+    becomes(rows, [BINS, SPIKES, RNA])
+    focus = "return document.activeElement.dataset.row"
+    assert rows.run(focus) == SPIKES
+    rows.keys(Keys.ARROW_UP)
+    assert rows.run(focus) == BINS
+    ActionChains(rows.driver).key_down(shift).send_keys(Keys.ARROW_DOWN).key_up(shift).perform()
+    rows.until("return locuscope.state().view.rows[0].height === 64")
+    assert query(rows)["style"] == [f"{BINS};height=64"]
+    rows.wait_drawn()
+    rows.keys(Keys.ENTER)
+    rows.until("return document.activeElement.closest('#menu')")
+    rows.keys(Keys.ESCAPE)
+    rows.run("document.querySelector('.row-label[data-row]').focus()")
+    rows.keys(Keys.DELETE)
+    becomes(rows, [SPIKES, RNA])
+
+
+def test_the_lower_edge_resizes_a_row(rows):
+    rows.open(locus=VIEW)
+    carry(rows, BINS, 60, from_edge=True)
+    rows.until("return locuscope.state().view.rows[1].height !== 56")
+    rows.wait_drawn()
+    height = rows.run("return locuscope.state().view.rows[1].height")
+    assert height == pytest.approx(116, abs=2)
+    assert label(rows, BINS).size["height"] == height
+    below = label(rows, RNA).location["y"] - label(rows, BINS).location["y"]
+    assert below == height + 6
+
+
+def test_a_row_dropped_on_another_is_drawn_over_it_on_one_scale(rows):
+    rows.open(locus=VIEW, track=[BINS, SPIKES, RNA])
+    alone = heights(rows, BINS)
+    carry(rows, SPIKES, -62 + 14)  # onto the middle of the row above
+    rows.until("return locuscope.state().view.rows[1].host === arguments[0]", BINS)
+    rows.wait_drawn()
+    assert query(rows)["style"] == [f"{SPIKES};over={BINS}"]
+    # Both have the unit "signal": 9 is the top of both, where 6 was that of the bins before.
+    assert heights(rows, SPIKES)[2_099] == 1
+    assert heights(rows, SPIKES)[2_000] == pytest.approx(8 / 9)
+    assert heights(rows, BINS)[2_016 - 32] == pytest.approx(6 / 9)
+    assert alone[2_016 - 32] == 1
+    tops = rows.run("return locuscope.state().view.figure.geometry.rows.map(r => r.top)")
+    assert tops[0] == tops[1] < tops[2]
+    rows.screenshot("rows_over_each_other")
+    rows.run(f"document.querySelector('[data-row=\"{SPIKES}\"] .row-menu').click()")
+    next(b for b in rows.elements("#menu button") if b.text == "In a row of its own").click()
+    rows.until("return locuscope.state().view.rows[1].host === null")
+    assert "style" not in query(rows)
+
+
+@pytest.mark.parametrize(
+    ("style", "height"),
+    [
+        ("", lambda x: x / 9),
+        ("scale=log", lambda x: math.log(1 + x) / math.log(10)),
+        ("scale=symlog", lambda x: math.log10(1 + 100 * x / 9) / math.log10(101)),
+        ("ymax=20", lambda x: x / 20),
+        ("ymax=4", lambda x: min(1, x / 4)),
+        ("scale=symlog;ymax=20", lambda x: math.log10(1 + 5 * x) / math.log10(101)),
+    ],
+)
+def test_every_scale_draws_a_value_at_its_height(rows, style, height):
+    rows.open(locus=VIEW, track=SPIKES, style=f"{SPIKES};{style}" if style else "")
+    drawn = heights(rows, SPIKES)
+    assert drawn[2_000] == pytest.approx(height(8))
+    assert drawn[2_099] == pytest.approx(height(9))
+    assert set(drawn) == {2_000, 2_099}
+
+
+def test_scales_are_shared_by_row_or_by_modality_or_not_at_all(rows):
+    rows.open(locus=VIEW, autoscale="modality")
+    assert query(rows)["autoscale"] == ["modality"]
+    tops = "return [...document.querySelectorAll('.row-top')].map(t => t.textContent)"
+    assert rows.run(tops) == ["9", "6", "18"]  # three modalities
+    box = rows.element("#autoscale input[value=each]")
+    rows.run("arguments[0].click()", box)
+    rows.until("return new URLSearchParams(location.search).get('autoscale') === 'each'")
+
+
+def test_the_menu_sets_scale_top_colour_and_height(rows):
+    rows.open(locus=VIEW)
+
+    def menu() -> None:
+        rows.wait_drawn()
+        rows.run("document.querySelector('.row-menu').click()")
+
+    def style() -> list[str]:
+        return rows.until("return new URLSearchParams(location.search).getAll('style')")
+
+    menu()
+    rows.element("#menu [aria-label='Scale: Symlog']").click()
+    rows.until("return locuscope.state().view.rows[0].style.scale === 'symlog'")
+    menu()
+    rows.element("#menu [aria-label='Colour #e69f00']").click()
+    rows.until("return locuscope.state().view.rows[0].style.color")
+    menu()
+    box = rows.element("#menu .menu-number")
+    box.send_keys("12.5\n")
+    rows.until("return locuscope.state().view.rows[0].style.ymax === 12.5")
+    menu()
+    rows.screenshot("row_menu_full")
+    assert style() == [f"{SPIKES};color=e69f00;scale=symlog;ymax=12.5"]
+    line = rows.run(
+        "return document.getElementById('figure').data.find(t => t.meta?.row === arguments[0])"
+        ".line.color",
+        SPIKES,
+    )
+    assert line == "#e69f00"
+    assert rows.text(".row-top") == "12.5 symlog"
