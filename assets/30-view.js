@@ -205,10 +205,13 @@
     await show(next, history);
   }
 
+  let coming = null; // the view that was asked for and is not there yet
+
   async function show(next, history) {
     if (loading) loading.abort();
     const mine = new AbortController();
     loading = mine;
+    coming = { next, history };
     clearTimeout(pollTimer);
     document.documentElement.classList.add("loading");
     const query = new URLSearchParams(next);
@@ -246,6 +249,7 @@
     } finally {
       if (loading === mine) {
         loading = null;
+        coming = null;
         document.documentElement.classList.remove("loading");
       }
     }
@@ -525,7 +529,8 @@
       moveTo(visible.start, visible.end);
       return true;
     },
-    redraw: () => show(new URLSearchParams(params), "replace"),
+    // A view that is still on its way is not given up for the one that is there.
+    redraw: () => (coming ? show(coming.next, coming.history) : show(new URLSearchParams(params), "replace")),
     state: () => ({ view, base, region, visible, where, progress, agreement, params, drawn }),
     positionAt: (clientX) => {
       const box = $("viewport").getBoundingClientRect();

@@ -4,15 +4,22 @@
   const ls = window.locuscope;
   const { $, make } = ls;
 
-  function openDrawer(title) {
+  const PARTS = ["drawer-body", "effects-panel"];
+
+  // Shows one part of the drawer; all others than `drawer-body` are in the link.
+  function openDrawer(title, part = "drawer-body") {
     $("drawer-title").textContent = title;
     $("drawer-body").replaceChildren();
+    for (const id of PARTS) $(id).hidden = id !== part;
+    $("drawer").classList.toggle("wide", part !== "drawer-body");
     $("drawer").hidden = false;
-    return $("drawer-body");
+    if (part === "drawer-body") ls.leaveEffects();
+    return $(part);
   }
 
   const closeDrawer = () => {
     $("drawer").hidden = true;
+    ls.leaveEffects();
   };
 
   function facts(body, pairs) {

@@ -98,6 +98,7 @@
     "select-close": () => ls.clearSelection(),
     "show-edits": () => ls.focusEdits(),
     "flip-allele": () => ls.flipAllele(),
+    "show-effects": () => ls.toggleEffects(),
   };
 
   ls.act = (name) => actions[name]();
@@ -117,6 +118,8 @@
     h: highlight,
     v: () => ls.focusEdits(),
     i: () => ls.explainHere(),
+    x: () => ls.toggleEffects(),
+    Delete: () => ls.selected() && ls.editSelection("del"),
     d: () => ls.nextWay(),
     a: () => ls.flipAllele(),
     ",": () => ls.crosshairLeft(),

@@ -248,6 +248,7 @@ def view() -> JSON:
         "genes": state.genes,
         "strand": state.strand,
         "frames": state.frames,
+        "panel": state.panel,
         "sequence": describe.sequence(seen, lanes),
         "ism": describe.ism(seen),
         "data": describe.data(seen, bins),

@@ -10,8 +10,10 @@ from flask import Blueprint, Response
 from app.errors import BadInputError, BusyError
 from app.web.asked import asked_json, view_query
 from app.web.describe import JSON
+from app.web.rows import LABELS, all_rows
 from app.web.services import services
 from app.web.view import View, read_view
+from models.card import MODALITIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +49,7 @@ def effects() -> JSON:
     Repeat it while ``complete`` is false; computing stops for whom nobody asks.
     """
     from app.inference.effect_table import effect_table, provenance, variant_id
+    from app.inference.scorer_names import label
 
     asked = asked_json("query")
     names = asked.get("scorers", [])
@@ -69,10 +72,24 @@ def effects() -> JSON:
     if not progress.finished or progress.failed:
         return answer
     name, where = variant_id(_made(seen)), scoring.window.output
-    table = effect_table(name, where, scoring.score(its.predictions))
+    found = scoring.score(its.predictions)
+    table = effect_table(name, where, found)
     about = provenance(scoring.card, seen.bundle, where, name)
     genes = {gene.symbol: (gene.start, gene.end) for gene in scoring.genes}
-    rows = json.loads(table.to_json(orient="records", double_precision=15))
+    shown = {t.id: row.id for row in all_rows(seen.bundle, seen.card) for t in row.predicted}
+    rows = [
+        row
+        | {
+            "row": shown.get(effect.track.id),
+            "label": LABELS[effect.track.modality],
+            "order": MODALITIES.index(effect.track.modality),
+            "scorer": label(effect.scorer),
+            "signed": effect.scorer.is_signed,
+        }
+        for row, effect in zip(
+            json.loads(table.to_json(orient="records", double_precision=15)), found, strict=True
+        )
+    ]
     return answer | {"rows": rows, "genes": genes, "provenance": about}
 
 

@@ -38,6 +38,7 @@ Theme = Literal["auto", "light", "dark"]
 Autoscale = Literal["group", "each", "modality"]
 Compare = Literal["overlay", "difference", "split", "reference", "alternate"]
 Frames = Literal["shown", "hidden"]
+Panel = Literal["none", "effects"]
 T = TypeVar("T")
 
 #: Version of the link format. A link without a version has this one.
@@ -84,6 +85,7 @@ class ViewState:
         strand: Which strand the row of the reference sequence shows.
         frames: Whether its translated reading frames are shown.
         genes: Which transcripts the gene row shows, and in which lines.
+        panel: What is open beside the tracks: ``effects`` is what the edits do.
     """
 
     genome: str
@@ -104,6 +106,7 @@ class ViewState:
     strand: Strands = "forward"
     frames: Frames = "shown"
     genes: GeneRows = "longest"
+    panel: Panel = "none"
     version: int = VERSION
 
     def to_query(self) -> str:
@@ -147,6 +150,7 @@ _DEFAULTS = {
     "strand": "forward",
     "frames": "shown",
     "genes": "longest",
+    "panel": "none",
 }
 #: Keys that choose what is seen; a link with none of them opens the genome's first view.
 _CHOICES = {
@@ -373,6 +377,7 @@ def from_query(
         strand=reader.take_choice("strand", get_args(Strands)),  # type: ignore[arg-type]
         frames=reader.take_choice("frames", get_args(Frames)),  # type: ignore[arg-type]
         genes=reader.take_choice("genes", get_args(GeneRows)),  # type: ignore[arg-type]
+        panel=reader.take_choice("panel", get_args(Panel)),  # type: ignore[arg-type]
         **chosen,  # type: ignore[arg-type]
     )
     return state, reader.finish()

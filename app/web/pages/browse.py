@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import dash_ag_grid
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, html
 
@@ -23,6 +24,8 @@ KEYS = (
     ("b", "substitutions of the base under the crosshair, or in the middle"),
     ("o", "genes there: names, strand, exons"),
     ("t", "gene row: one transcript a gene, collapsed, all transcripts"),
+    ("x", "effects: table of what the edits do"),
+    ("Delete", "delete the selection in silico"),
     ("r", "sequence: forward strand, reverse, both"),
     ("f", "show or hide the reading frames, from 2 px a base on"),
     ("Home End", "start and end of the chromosome"),
@@ -55,6 +58,9 @@ MOUSE = (
     ("Click a letter of a logo", "its changes, each with its effect, to try as a variant"),
     ("Click a badge", "what the agreement means, with its scatter plot"),
 )
+
+# The library of the table has 1.3 MB; the client loads it when a table is first shown.
+dash_ag_grid._js_dist[0]["dynamic"] = True
 
 
 #: The tracks' own part of the page. It stands in the index, not in Dash's layout, so that the
@@ -267,6 +273,12 @@ def _edits() -> list[Any]:
                     fullWidth=True,
                     **_attributes(aria_label="How reference and alternate are compared (d, a)"),
                 ),
+                html.Button(
+                    "Effects in every track",
+                    className="tool wide",
+                    title="Score both alleles of every track of the model (x)",
+                    **_attributes(data_action="show-effects"),
+                ),
             ],
             id="edit-controls",
             hidden=True,
@@ -317,6 +329,15 @@ def _drawer() -> html.Aside:
                 ]
             ),
             html.Div(id="drawer-body"),
+            html.Div(
+                [
+                    html.Div(id="effects-about"),
+                    html.Div(id="effects-map"),
+                    html.Div(id="effects-table"),
+                ],
+                id="effects-panel",
+                hidden=True,
+            ),
         ],
         id="drawer",
         hidden=True,
