@@ -11,10 +11,11 @@
   async function showPanel(view) {
     const checked = view.rows.map((row) => row.id);
     const model = view.model ? view.model.id : "";
-    const key = `${view.genome.id}|${model}`;
+    const own = ls.state().params.getAll("own");
+    const key = [view.genome.id, model, ...own].join("|");
     if (panel.key !== key) {
       panel = { ...panel, key };
-      await fillPanel(view.genome.id, model);
+      await fillPanel(view.genome.id, model, own);
       if (ls.state().view !== view) return;
     }
     panel = { key, model, genome: view.genome.id, biosamples: view.chosen_biosamples, checked };
@@ -40,8 +41,9 @@
   ls.trackGroups = () => trackGroups;
 
   // What can be chosen depends on genome and model alone, so it is asked for once.
-  async function fillPanel(genome, model) {
+  async function fillPanel(genome, model, own) {
     const query = new URLSearchParams({ genome, model });
+    own.forEach((id) => query.append("own", id));
     try {
       const { groups, biosamples } = await ls.json(`/api/v1/tracks?${query}`);
       setProps("biosamples", { data: biosamples });
@@ -71,7 +73,7 @@
   const controls = {
     genome: (value) => {
       if (value && value !== panel.genome) {
-        const none = { locus: null, track: null, hide: null, style: null };
+        const none = { locus: null, track: null, hide: null, style: null, own: null };
         ls.go({ genome: value, ...none, variant: null, edit: null });
       }
     },

@@ -62,6 +62,7 @@
     "zoom-out": () => ls.zoom(2),
     "copy-link": copyLink,
     "show-export": () => ls.openExport(),
+    "choose-file": () => ls.chooseFile(),
     "toggle-theme": () => {
       const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
       setTheme(theme);
@@ -139,6 +140,7 @@
     u: () => window.history.back(),
     l: copyLink,
     e: actions["show-export"],
+    o: actions["choose-file"],
     "?": actions["show-help"],
     Escape: () => {
       ls.closeMenu();

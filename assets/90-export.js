@@ -166,7 +166,7 @@
   }
 
   // Opens the drawer for what is in view, or for a part of it (`locus`, as in a link), or a row.
-  function openExport({ locus = null, row = null } = {}) {
+  function openExport({ locus = null, row = null, notes = false } = {}) {
     const { view } = ls.state();
     if (!view) return;
     const text = locus ? view.query.replace(/(^|&)locus=[^&]*/, `$1locus=${locus}`) : view.query;
@@ -191,7 +191,8 @@
         worker("Python", "A script that needs this package", () => saveData("py", text)),
       );
     }
-    body.querySelector("button").focus();
+    const box = row ? null : ls.sessionSection(body, worker);
+    (notes ? box : body.querySelector("button")).focus();
   }
 
   function pictures(body, text) {

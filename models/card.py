@@ -17,7 +17,8 @@ Validation = Literal["official outputs", "upstream code", "known truth", "archit
 Precision = Literal["bf16", "fp32"]
 Kind = Literal["signal", "contacts", "junctions"]
 
-#: Output types of the AlphaGenome SDK, and ours for models that predict something else.
+#: Output types of the AlphaGenome SDK, ours for models that predict something else, and what a
+#: visitor brings.
 MODALITIES = (
     "ATAC",
     "DNASE",
@@ -32,6 +33,7 @@ MODALITIES = (
     "CONTACT_MAPS",
     "ELEMENTS",
     "BASE_PROBABILITY",
+    "OWN",
 )
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from typing import get_args
+from urllib.parse import unquote
 
 import numpy as np
 from alphagenome.data.genome import Interval
@@ -21,6 +22,7 @@ from app.genome.catalogue import Bundle
 from app.genome.edits import variant_edit
 from app.genome.genes import GeneHit
 from app.genome.locus import format_interval, format_variant, format_width, parse_locus
+from app.genome.own_tracks import own_ids
 from app.genome.signals import ObservedTrack
 from app.inference.alleles import Allele, alleles
 from app.inference.jobs import Priority
@@ -270,8 +272,12 @@ def view() -> JSON:
 
 @api.get("/tracks")
 def get_tracks() -> Response:
-    """Lists all that can be chosen of a genome and a model: rows by modality, and biosamples."""
+    """Lists all that can be chosen of a genome and a model: rows by modality, and biosamples.
+
+    With ``own`` (repeated) also tracks that the visitor has brought.
+    """
     bundle = services().catalogue.get(asked_text("genome"))
+    bundle = services().own.with_own(bundle, request.args.getlist("own"))
     card = services().card(request.args.get("model", ""))
     response = jsonify(
         groups=describe.row_choices(bundle, card),
@@ -342,7 +348,9 @@ def get_tiles() -> Response:
     The entity tag names all that decides the bytes. Where nothing is missing and the request
     carries a version, the answer may be kept for good.
     """
-    bundle = services().catalogue.get(asked_text("genome"))
+    wanted = asked_text("tracks", MAX_QUERY)
+    own = own_ids(map(unquote, wanted.split(",")))
+    bundle = services().own.with_own(services().catalogue.get(asked_text("genome")), own)
     card = services().card(request.args.get("model", ""))
     where = TileRange(
         bundle.reference.resolve(asked_text("chrom")),
@@ -350,7 +358,7 @@ def get_tiles() -> Response:
         asked_integer("from"),
         asked_integer("to"),
     )
-    tracks = read_tracks(asked_text("tracks", MAX_QUERY), bundle, card)
+    tracks = read_tracks(wanted, bundle, card)
     asked = TileRequest(bundle, card, tracks, where, asked_haplotype(bundle, where.chromosome))
     spans = [asked.spans(track) for track in asked.tracks]
     partial_ = any(span.state == "missing" for one in spans for span in one)

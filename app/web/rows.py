@@ -56,6 +56,7 @@ FAMILIES = {
     "CONTACT_MAPS": "contacts",
     "ELEMENTS": "elements",
     "BASE_PROBABILITY": "base probability",
+    "OWN": "own",
 }
 
 #: How people write a modality.
@@ -73,6 +74,7 @@ LABELS = {
     "CONTACT_MAPS": "Contact map",
     "ELEMENTS": "Elements",
     "BASE_PROBABILITY": "Base probability",
+    "OWN": "Own track",
 }
 
 

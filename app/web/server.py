@@ -25,6 +25,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.errors import AccessError, BusyError, LocuscopeError
 from app.genome.catalogue import Catalogue
+from app.genome.own_tracks import OwnTracks
 from app.inference.explanations import Explanations
 from app.inference.jobs import Jobs
 from app.inference.mutagenesis import Mutagenesis
@@ -43,6 +44,7 @@ from app.web.health import health_api
 from app.web.ism_api import ism_api
 from app.web.metrics import Metrics
 from app.web.openapi import openapi_api
+from app.web.own_api import own_api
 from app.web.pages import register_pages
 from app.web.security import add_headers, page_policy
 from app.web.services import Services
@@ -88,6 +90,7 @@ def make_services(settings: Settings) -> Services:
         predictions=Predictions(settings, jobs, store),
         mutagenesis=Mutagenesis(jobs, store),
         explanations=Explanations(jobs, store),
+        own=OwnTracks(settings.cache_dir / "own"),
     )
 
 
@@ -115,6 +118,7 @@ def create_app(settings: Settings) -> dash.Dash:
     server.register_blueprint(edits_api)
     server.register_blueprint(export_api)
     server.register_blueprint(openapi_api)
+    server.register_blueprint(own_api)
     server.register_blueprint(effects_api)
     server.register_blueprint(ism_api)
     app = dash.Dash(

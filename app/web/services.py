@@ -9,6 +9,7 @@ from flask import current_app
 
 from app.errors import NotFoundError, WorkerUnavailableError
 from app.genome.catalogue import Catalogue
+from app.genome.own_tracks import OwnTracks
 from app.inference.explanations import Explanations
 from app.inference.jobs import Jobs, WorkerInfo
 from app.inference.mutagenesis import Mutagenesis
@@ -32,6 +33,7 @@ class Services:
         predictions: Predicted values, stored or asked for.
         mutagenesis: Effects of single-base changes, stored or asked for.
         explanations: Attributions and names of motifs, stored or asked for.
+        own: Tracks that visitors have brought.
     """
 
     settings: Settings
@@ -42,6 +44,7 @@ class Services:
     predictions: Predictions
     mutagenesis: Mutagenesis
     explanations: Explanations
+    own: OwnTracks
 
     def workers(self) -> list[WorkerInfo]:
         """Returns the workers that are alive; none where no broker answers."""

@@ -17,6 +17,8 @@ from app.errors import BadInputError, LocuscopeError, NotFoundError
 from app.genome.catalogue import Bundle, Catalogue
 from app.genome.edits import SequenceEdit, check_edits, parse_edit, variant_edit
 from app.genome.locus import Locus, format_interval, parse_locus
+from app.genome.own_tracks import MAX_TRACKS as MAX_OWN
+from app.genome.own_tracks import OwnTracks
 from app.web.figures.sequence import Strands
 from app.web.ism import Ism, read_ism
 from app.web.rows import (
@@ -70,6 +72,7 @@ class ViewState:
         model: Model id; empty where only measurements are shown.
         biosamples: Keys of the chosen biosamples (``Biosample.key``).
         tracks: Ids of the chosen rows in display order; empty for the rows of the biosamples.
+        own: Ids of the tracks that the visitor has brought.
         hidden: Ids of rows left out.
         styles: Row id and style, for each row that does not have the default style.
         mode: How predicted and observed share a row.
@@ -93,6 +96,7 @@ class ViewState:
     model: str = ""
     biosamples: tuple[str, ...] = ()
     tracks: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     styles: tuple[tuple[str, RowStyle], ...] = ()
     mode: Mode = "stacked"
@@ -120,6 +124,7 @@ class ViewState:
             ("model", self.model),
             *[("biosample", key) for key in self.biosamples or ("",)],
             *[("track", row_id) for row_id in self.tracks],
+            *[("own", id_) for id_ in self.own],
             *[("hide", row_id) for row_id in self.hidden],
             *[("style", _style_text(row_id, style)) for row_id, style in self.styles],
         ]
@@ -154,8 +159,8 @@ _DEFAULTS = {
 }
 #: Keys that choose what is seen; a link with none of them opens the genome's first view.
 _CHOICES = {
-    *("locus", "model", "biosample", "track", "hide", "style", "variant", "edit", "highlight"),
-    "ism",
+    *("locus", "model", "biosample", "track", "own", "hide", "style"),
+    *("variant", "edit", "highlight", "ism"),
 }
 
 _STYLE_PARTS: dict[str, Callable[[str], object]] = {
@@ -336,7 +341,10 @@ def default_biosamples(bundle: Bundle, card: ModelCard | None) -> tuple[str, ...
 
 
 def from_query(
-    query: str, catalogue: Catalogue, cards: Mapping[str, ModelCard]
+    query: str,
+    catalogue: Catalogue,
+    cards: Mapping[str, ModelCard],
+    own_tracks: OwnTracks | None = None,
 ) -> tuple[ViewState, list[str]]:
     """Reads a link; whatever it holds, the result is a view that can be shown.
 
@@ -344,6 +352,7 @@ def from_query(
         query: Percent-encoded query of the link, with or without ``?``.
         catalogue: The genomes that are served; at least one.
         cards: The models by id, in order of preference.
+        own_tracks: Where tracks are that visitors have brought.
 
     Returns:
         The view, and one sentence for each thing that could not be read.
@@ -358,6 +367,7 @@ def from_query(
     if bundle.views and not _CHOICES & set(reader.values):
         for key, value in parse_qsl(bundle.views[0].link, keep_blank_values=True):
             reader.values.setdefault(key, []).append(value)
+    own, bundle = _read_own(reader, bundle, own_tracks)
     card = _read_model(reader, bundle, cards)
     locus = _read_locus(reader, bundle, card)
     chosen = _read_rows(reader, bundle, card)
@@ -365,6 +375,7 @@ def from_query(
         genome=bundle.id,
         locus=locus.interval,
         model=card.id if card else "",
+        own=own,
         biosamples=_read_biosamples(reader, bundle, card, chosen["tracks"]),
         edits=_read_edits(reader, bundle, locus),
         compare=reader.take_choice("compare", get_args(Compare)),  # type: ignore[arg-type]
@@ -387,6 +398,23 @@ def _read_genome(reader: _Reader, catalogue: Catalogue) -> Bundle:
     text = reader.take("genome")
     bundle = reader.attempt(catalogue.get, text) if text else None
     return bundle or next(iter(catalogue.bundles.values()))
+
+
+def _read_own(
+    reader: _Reader, bundle: Bundle, own_tracks: OwnTracks | None
+) -> tuple[tuple[str, ...], Bundle]:
+    """Reads which tracks a visitor has brought, and adds them to the genome."""
+    if own_tracks is None:
+        return (), bundle
+
+    def known(id_: str) -> str:
+        own_tracks.open(id_, bundle)
+        return id_
+
+    own = reader.take_all("own", known)
+    if len(own) > MAX_OWN:
+        reader.notices.append(f"Shown are the first {MAX_OWN} of {len(own)} own tracks.")
+    return own[:MAX_OWN], own_tracks.with_own(bundle, own[:MAX_OWN])
 
 
 def _read_model(

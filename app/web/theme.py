@@ -60,6 +60,7 @@ MODALITY_COLOURS: Final[dict[str, str]] = {
     "CONTACT_MAPS": "#2A788E",
     "ELEMENTS": "#5B6470",
     "BASE_PROBABILITY": "#5B6470",
+    "OWN": "#5B6470",
 }
 
 #: The same, lifted where the hue is too dark to be seen on the dark ground.
@@ -72,6 +73,7 @@ MODALITY_COLOURS_DARK: Final[dict[str, str]] = MODALITY_COLOURS | {
     "CONTACT_MAPS": "#4FA7BC",
     "ELEMENTS": "#98A3B3",
     "BASE_PROBABILITY": "#98A3B3",
+    "OWN": "#98A3B3",
 }
 
 #: Bases of the sequence; lifted on the dark ground.

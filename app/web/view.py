@@ -60,8 +60,9 @@ def margins(locus: Interval) -> list[Interval]:
 def read_view(query: str) -> View:
     """Reads a link; see ``from_query``."""
     its = services()
-    state, notices = from_query(query, its.catalogue, its.preferred_cards())
-    bundle, card = its.catalogue.get(state.genome), its.card(state.model)
+    state, notices = from_query(query, its.catalogue, its.preferred_cards(), its.own)
+    bundle = its.own.with_own(its.catalogue.get(state.genome), state.own)
+    card = its.card(state.model)
     shown, cut = rows(state, bundle, card)
     if cut:
         notices.append(cut)

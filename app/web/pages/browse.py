@@ -9,6 +9,7 @@ import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, html
 
 from app.genome.catalogue import Catalogue
+from app.genome.own_tracks import ENDINGS_TEXT
 from models.card import ModelCard
 
 KEYS = (
@@ -37,7 +38,8 @@ KEYS = (
     ("h", "highlight the selection, or what is in view"),
     ("u", "undo: one view back"),
     ("l", "copy the link to this view"),
-    ("e", "export pictures and data"),
+    ("e", "export pictures, data and the session"),
+    ("o", "open a file: a track of your own, or a session"),
     ("Esc", "close what is open"),
     ("?", "this list"),
 )
@@ -56,6 +58,7 @@ MOUSE = (
     ("Click a base", "from 6 px a base on: its three substitutions"),
     ("Click a contact map", "contacts of the base under the pointer (virtual 4C)"),
     ("Click a letter of a logo", "its changes, each with its effect, to try as a variant"),
+    ("Drop a file", "add it as a track, or open the session in it"),
     ("Click a badge", "what the agreement means, with its scatter plot"),
 )
 
@@ -97,6 +100,7 @@ CENTRE = """
     </div>
     <div id="no-rows" hidden>No track is chosen. Pick a biosample or check tracks on the left.</div>
     <div id="page-message" role="alert" hidden></div>
+    <input id="file-choice" type="file" multiple hidden aria-label="Own track, or session">
   </div>
 </main></div>
 """
@@ -235,6 +239,7 @@ def _side(cards: dict[str, ModelCard]) -> html.Aside:
                 **_attributes(aria_label="What shares one scale"),
             ),
             html.H2("Tracks"),
+            _button("choose-file", "Add a file", f"A track of your own: {ENDINGS_TEXT} (o)"),
             dmc.Tree(
                 id="track-tree", data=[], checkboxes=True, checked=[], expanded=[], levelOffset=14
             ),

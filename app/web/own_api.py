@@ -1,0 +1,36 @@
+"""Route of ``/api/v1`` by which a visitor brings a track."""
+
+from __future__ import annotations
+
+from flask import Blueprint, request
+
+from app.errors import BadInputError, LimitError
+from app.genome.own_files import MAX_BYTES
+from app.web.asked import asked_text
+from app.web.describe import JSON
+from app.web.services import services
+
+own_api = Blueprint("own", __name__, url_prefix="/api/v1")
+
+#: Longest name of a file, with its folders.
+MAX_PATH = 400
+
+
+@own_api.post("/own")
+def add_own() -> JSON:
+    """Keeps the file in the body as a track of a genome; its name says what it is.
+
+    The body is sent as ``application/octet-stream``.
+    """
+    if request.mimetype != "application/octet-stream":
+        raise BadInputError("Send the file itself, as application/octet-stream.")
+    if (request.content_length or 0) > MAX_BYTES:
+        raise LimitError(f"A file has at most {MAX_BYTES // 2**20} MiB.")
+    request.max_content_length = MAX_BYTES
+    bundle = services().catalogue.get(asked_text("genome"))
+    name = asked_text("name", MAX_PATH)
+    id_, about = services().own.add(request.get_data(), name, bundle)
+    track = services().own.open(id_, bundle).track
+    skipped = about["skipped"]
+    note = f"{skipped:,} lines are on other chromosomes and were left out." if skipped else ""
+    return {"id": id_, "row": track.id, "name": track.name, "lines": about["lines"], "note": note}

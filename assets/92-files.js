@@ -1,0 +1,138 @@
+// Files that come in: own tracks and sessions, chosen or dropped on the page; and sessions going out.
+(() => {
+  "use strict";
+  const ls = window.locuscope;
+  const { $, make } = ls;
+  const SESSION = "locuscope session";
+  const SESSION_VERSION = 1;
+  const LONGEST = { session: 1e6, notes: 20000 };
+  const NOTES = "locuscope notes";
+
+  // ---- Own tracks -----------------------------------------------------------------------------
+
+  async function addTrack(file) {
+    const { view, params } = ls.state();
+    const query = new URLSearchParams({ genome: view.genome.id, name: file.name });
+    ls.toast(`Reading ${file.name}`);
+    const response = await ls.request(`/api/v1/own?${query}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/octet-stream" },
+      body: file,
+    });
+    const added = await response.json();
+    const own = params.getAll("own").filter((id) => id !== added.id);
+    const change = { own: [...own, added.id] };
+    const rows = params.getAll("track");
+    if (rows.length && !rows.includes(added.row)) change.track = [...rows, added.row];
+    await ls.go(change);
+    ls.toast(`${added.name}: ${ls.number.format(added.lines)} lines`);
+    if (added.note) ls.notice(`${added.name}: ${added.note}`);
+  }
+
+  // ---- Sessions -------------------------------------------------------------------------------
+
+  const notes = () => window.sessionStorage.getItem(NOTES) || "";
+
+  function saveSession() {
+    const { view } = ls.state();
+    const content = {
+      format: SESSION,
+      version: SESSION_VERSION,
+      program: view.program,
+      saved: new Date().toISOString(),
+      genome: view.genome.name,
+      simulated: view.genome.simulated,
+      locus: view.locus.text,
+      view: view.query,
+      notes: notes(),
+    };
+    const text = JSON.stringify(content, null, 1);
+    ls.save(new Blob([text], { type: "application/json" }), `${view.file}.session.json`);
+  }
+
+  async function loadSession(file) {
+    const wrong = (message) => new ls.ServerError(0, { message });
+    if (file.size > LONGEST.session) throw wrong(`${file.name} is too large for a session.`);
+    let content;
+    try {
+      content = JSON.parse(await file.text());
+    } catch {
+      content = null;
+    }
+    if (!content || content.format !== SESSION || typeof content.view !== "string") {
+      throw wrong(`${file.name} is no session of Locuscope.`);
+    }
+    if (!(content.version <= SESSION_VERSION)) {
+      throw wrong(`${file.name} was saved by a later version, ${String(content.program).slice(0, 40)}.`);
+    }
+    const words = typeof content.notes === "string" ? content.notes.slice(0, LONGEST.notes) : "";
+    window.sessionStorage.setItem(NOTES, words);
+    await ls.show(new URLSearchParams(content.view), "push");
+    ls.toast(`Opened ${file.name}`);
+    if (words) ls.openExport({ notes: true });
+  }
+
+  // The part of the drawer that saves and opens sessions.
+  function sessionSection(body, worker) {
+    body.append(make("h3", "", "Session"));
+    body.append(make("p", "muted small", "This view with your notes, as a file that opens it again."));
+    const box = make("textarea", "session-notes");
+    box.setAttribute("aria-label", "Notes");
+    box.placeholder = "Notes";
+    box.maxLength = LONGEST.notes;
+    box.rows = 4;
+    box.value = notes();
+    box.oninput = () => window.sessionStorage.setItem(NOTES, box.value);
+    const tools = make("div", "tools export-tools");
+    tools.append(
+      worker("Save session", "View and notes as JSON", async () => saveSession()),
+      worker("Open session", "From a file; it can also be dropped on the page", async () => choose()),
+    );
+    body.append(box, tools);
+    return box;
+  }
+
+  // ---- Choosing and dropping ------------------------------------------------------------------
+
+  async function take(files) {
+    for (const file of files) {
+      try {
+        await (/\.json$/i.test(file.name) ? loadSession(file) : addTrack(file));
+      } catch (error) {
+        if (!(error instanceof ls.ServerError)) throw error;
+        ls.notice(`${file.name}: ${error.message}`, "error");
+      }
+    }
+  }
+
+  function choose() {
+    $("file-choice").value = "";
+    $("file-choice").click();
+  }
+
+  function bind() {
+    $("file-choice").addEventListener("change", (event) => take([...event.target.files]));
+    const files = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files");
+    let depth = 0;
+    const show = () => document.body.classList.toggle("dropping", depth > 0);
+    document.addEventListener("dragenter", (event) => {
+      if (files(event)) depth += 1;
+      show();
+    });
+    document.addEventListener("dragleave", (event) => {
+      if (files(event)) depth = Math.max(0, depth - 1);
+      show();
+    });
+    document.addEventListener("dragover", (event) => files(event) && event.preventDefault());
+    document.addEventListener("drop", (event) => {
+      if (!files(event) || !ls.state().view) return;
+      event.preventDefault();
+      depth = 0;
+      show();
+      take([...event.dataTransfer.files]);
+    });
+  }
+
+  ls.page.then(bind);
+  Object.assign(ls, { chooseFile: choose, sessionSection });
+})();
