@@ -16,6 +16,7 @@ from werkzeug.routing import Rule
 from app.web.asked import MAX_NAME
 from app.web.describe import JSON
 from app.web.effects_api import MAX_SCORERS
+from app.web.own_api import MAX_PATH
 from app.web.rows import Part, Value
 from app.web.state import MAX_QUERY, ViewState
 from app.web.theme import Mode as Ground
@@ -44,7 +45,7 @@ _PLACE = {"genome!": NAME, "chrom!": NAME, "start!": NUMBER, "end!": NUMBER}
 _VIEW: dict[str, Schema] = {
     "v": {"type": "integer", "minimum": 1},
     **dict.fromkeys(("genome", "locus", "model", "anchor"), TEXT),
-    **dict.fromkeys(("biosample", "track", "hide", "style"), TEXTS),
+    **dict.fromkeys(("biosample", "track", "own", "hide", "style"), TEXTS),
     **dict.fromkeys(("variant", "edit", "highlight"), TEXTS),
     **{
         name: _one_of(hint)
@@ -61,7 +62,7 @@ _QUERIES: dict[str, dict[str, Schema]] = {
         "direction": _one_of(Literal["next", "previous"]),
     },
     "view": {**_VIEW, "width": {**NUMBER, "minimum": 1}, "ground": _one_of(Ground)},
-    "tracks": {"genome!": NAME, "model": TEXT},
+    "tracks": {"genome!": NAME, "model": TEXT, "own": TEXTS},
     "tiles": {
         **{"genome!": NAME, "model": TEXT, "chrom!": NAME},
         "bin!": {"type": "integer", "enum": [2**i for i in range(MAX_BIN.bit_length())]},
@@ -76,6 +77,10 @@ _QUERIES: dict[str, dict[str, Schema]] = {
     "sequence": _PLACE,
     "inserted": _VIEW,
     "effects.tsv": _VIEW,
+    "export.tsv": {**_VIEW, "only": TEXT},
+    "export.zip": {**_VIEW, "only": TEXT},
+    "export.py": _VIEW,
+    "own": {"genome!": NAME, "name!": {"type": "string", "maxLength": MAX_PATH}},
 }
 #: Body of each route.
 _BODIES: dict[str, dict[str, Schema]] = {
@@ -110,6 +115,7 @@ _ANSWERS: dict[str, dict[str, Schema]] = {
         **{"ready": FLAG, "sentence": TEXT, "workers": LIST, "queues": OBJECT},
         **{"stored": OBJECT, "troubles": LIST},
     },
+    "own": {"id": TEXT, "row": TEXT, "name": TEXT, "lines": NUMBER, "note": TEXT},
     "openapi.json": {"openapi": TEXT, "paths": OBJECT},
 }
 #: Answers and bodies that are not JSON.
@@ -118,8 +124,11 @@ _MEDIA = {
     "contacts": "application/octet-stream",
     "effects.tsv": "text/tab-separated-values",
     "pdf": "application/pdf",
+    "export.tsv": "text/tab-separated-values",
+    "export.zip": "application/zip",
+    "export.py": "text/x-python",
 }
-_BODY_MEDIA = {"pdf": "image/svg+xml"}
+_BODY_MEDIA = {"pdf": "image/svg+xml", "own": "application/octet-stream"}
 
 _ERROR: Schema = {
     "type": "object",
