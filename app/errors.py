@@ -75,6 +75,12 @@ class BusyError(LimitError):
     retry_after = 10
 
 
+class StorageError(LocuscopeError):
+    """Results cannot be stored."""
+
+    status = 507
+
+
 class AccessError(LocuscopeError):
     """The token of this Locuscope is missing or wrong."""
 

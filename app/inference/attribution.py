@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,8 +12,10 @@ from torch import Tensor
 
 from app.errors import ComputationError
 from app.inference.requests import AttributionRequest, MutagenesisRequest, Readout
-from models.base import SequenceModel, Substitution
+from models.base import SequenceModel, Substitution, Window
 from models.card import Track
+
+log = logging.getLogger(__name__)
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -40,9 +45,7 @@ def mutate(model: SequenceModel, request: MutagenesisRequest, one_hot: Tensor) -
         if row.any() and not row[base]
     ]
     with torch.inference_mode():
-        found = model.predict_substitutions(
-            one_hot, substitutions, [track], request.readout.windows
-        )[track.id]
+        found = _changed_tracks(model, one_hot, substitutions, track, request.readout.windows)
         numbers = read_out(found.float(), request.readout).cpu().numpy()
     scored = _scored(numbers.astype(np.float64), request.readout)
     effects = np.where(present.numpy().any(axis=1, keepdims=True), 0.0, np.nan)
@@ -51,6 +54,29 @@ def mutate(model: SequenceModel, request: MutagenesisRequest, one_hot: Tensor) -
     for (position, base), effect in zip(substitutions, scored[1:] - scored[0], strict=True):
         effects[rows[position], base] = effect
     return {"effects": effects, "value": numbers[:1].astype(np.float32)}
+
+
+def _changed_tracks(
+    model: SequenceModel,
+    one_hot: Tensor,
+    substitutions: Sequence[Substitution],
+    track: Track,
+    windows: Sequence[Window],
+) -> Tensor:
+    """Predicts changed sequences, in halves where the device has too little memory for them."""
+    try:
+        return model.predict_substitutions(one_hot, substitutions, [track], windows)[track.id]
+    except torch.OutOfMemoryError:
+        if len(substitutions) < 2:
+            raise
+    torch.cuda.empty_cache()
+    log.warning("%d changes at once need too much memory, so half as many", len(substitutions))
+    middle = len(substitutions) // 2
+    parts = [
+        _changed_tracks(model, one_hot, part, track, windows)
+        for part in (substitutions[:middle], substitutions[middle:])
+    ]
+    return torch.cat([parts[0], parts[1][1:]])  # each begins with the unchanged sequence
 
 
 def attribute(model: SequenceModel, request: AttributionRequest, one_hot: Tensor) -> Arrays:

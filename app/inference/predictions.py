@@ -533,10 +533,11 @@ class Predictions:
         """Submits and collects; returns where each job stands, and what hindered it."""
         statuses = {id_: JobStatus("lost") for id_ in jobs}
         try:
-            if jobs:
-                statuses |= self._jobs.status(list(jobs))
+            known = self._jobs.status(list(jobs)) if jobs else {}
+            # What is done is there only once it has been fetched and stored.
+            statuses |= {id_: status for id_, status in known.items() if status.state != "done"}
             for id_, (read, request) in jobs.items():
-                status = statuses[id_]
+                status = known[id_]
                 if status.state == "done":
                     status = self._collect(order, read, request)
                 if _to_submit(order, status):

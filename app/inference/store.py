@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
+import sqlite3
 import struct
 import zlib
 from collections.abc import Iterable, Mapping
@@ -11,12 +13,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import diskcache
 import numpy as np
 from numpy.typing import NDArray
 
+from app.errors import StorageError
 from models.card import Precision
 
 #: First a mark that names this layout, then the CRC-32 of the rest: the number of axes and the
@@ -103,10 +106,19 @@ class ResultStore:
         Args:
             key: The window.
             arrays: Values by track id, of any shape.
+
+        Raises:
+            StorageError: The disk is full or cannot be written.
         """
-        with self._cache.transact(retry=True):
-            for track, values in arrays.items():
-                self._cache.set(key.entry(track), _pack(values), retry=True)
+        try:
+            with self._cache.transact(retry=True):
+                for track, values in arrays.items():
+                    self._cache.set(key.entry(track), _pack(values), retry=True)
+        except (sqlite3.Error, OSError) as error:
+            raise StorageError(
+                "What was predicted cannot be stored: the disk of the cache folder is full or "
+                "cannot be written. It is shown as soon as there is space again."
+            ) from error
 
     def read(self, key: WindowKey, track: str) -> NDArray[np.float32] | None:
         """Returns one track of a window, or None if it is not stored.
@@ -115,11 +127,23 @@ class ResultStore:
         """
         name = key.entry(track)
         try:
-            data = self._cache.get(name, retry=True)
+            data = self._get(name)
             return None if data is None else _unpack(data)
         except ValueError:
-            self._cache.delete(name, retry=True)
+            with contextlib.suppress(sqlite3.OperationalError):  # of a full disk: it stays missing
+                self._cache.delete(name, retry=True)
             return None
+
+    def _get(self, name: str) -> bytes | None:
+        """Reads an entry, also from a full disk, where the time of its use cannot be noted."""
+        try:
+            return cast("bytes | None", self._cache.get(name, retry=True))
+        except sqlite3.OperationalError:
+            file = Path(self._cache.directory, diskcache.core.DBNAME).absolute()
+            query = "SELECT value FROM Cache WHERE key = ? AND mode = ?"
+            with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as found:
+                row = found.execute(query, (name, diskcache.core.MODE_RAW)).fetchone()
+            return None if row is None else bytes(row[0])
 
     def missing(self, key: WindowKey, tracks: Iterable[str]) -> tuple[str, ...]:
         """Returns those of the tracks that are not stored, in the order given."""

@@ -14,8 +14,9 @@ import torch
 
 from app.errors import ComputationError, ModelUnavailableError
 from app.inference.compute import MAX_LOADED, Engine, one_hot
-from app.inference.requests import Request, sequence_sha256
+from app.inference.requests import MutagenesisRequest, Readout, Request, sequence_sha256
 from app.settings import Settings
+from models import registry
 from models.card import ModelCard
 
 from .helpers import random_sequence, write_model
@@ -157,3 +158,65 @@ def test_waiting_threads_do_not_spin() -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout == "PASSIVE\n"
+
+
+class Short:
+    """A device that runs out of memory beyond a number of sequences, or the first few times."""
+
+    def __init__(self, function, most: int = 0, times: int = 0) -> None:
+        self.function, self.most, self.times, self.sizes = function, most, times, []
+
+    def __call__(self, one_hot: torch.Tensor, *rest: object) -> dict[str, torch.Tensor]:
+        if self.times > 0 or (self.most and len(rest[0]) > self.most):  # type: ignore[arg-type]
+            self.times -= 1
+            raise torch.OutOfMemoryError("CUDA out of memory (simulated)")
+        self.sizes.append(len(rest[0]))  # type: ignore[arg-type]
+        return self.function(one_hot, *rest)
+
+
+def test_too_little_memory_once_frees_other_models_and_goes_on(
+    engine: Engine, settings: Settings, request_: Request, sequence: str, monkeypatch
+) -> None:
+    write_model(Path(settings.weights) / "toy2", 4096, 1024, (("gc", 32),), "toy2")
+    engine.cards.update(registry.cards(settings.weights_dirs))
+    engine.open("toy2")
+    expected = engine.compute(request_, sequence)
+    model = engine.open("toy")
+    monkeypatch.setattr(model, "predict", Short(model.predict, times=1))
+    found = engine.compute(request_, sequence)
+    assert engine.loaded == ("toy",)
+    for track, values in expected.items():
+        np.testing.assert_array_equal(found[track], values)
+
+
+def test_too_little_memory_twice_is_said(
+    engine: Engine, request_: Request, sequence: str, monkeypatch
+) -> None:
+    model = engine.open("toy")
+    monkeypatch.setattr(model, "predict", Short(model.predict, times=2))
+    with pytest.raises(ComputationError, match="Toy needs more memory than cpu has free"):
+        engine.compute(request_, sequence)
+    assert engine.compute(request_, sequence)
+
+
+def test_changes_that_need_too_much_memory_are_made_in_smaller_batches(
+    engine: Engine, card: ModelCard, sequence: str, monkeypatch
+) -> None:
+    readout = Readout("toy/CAGE/gc/.", ((0, 64),), "difference")
+    request = MutagenesisRequest(
+        card.id,
+        card.weights_hash,
+        sequence_sha256(sequence),
+        readout=readout,
+        positions=tuple(range(1024, 1036)),
+    )
+    expected = engine.compute(request, sequence)["effects"]
+    model = engine.open("toy")
+    short = Short(model.predict_substitutions, most=5)
+    monkeypatch.setattr(model, "predict_substitutions", short)
+    np.testing.assert_array_equal(engine.compute(request, sequence)["effects"], expected)
+    assert sum(short.sizes) == 36
+    assert max(short.sizes) <= 5
+    # Each base that makes a G or C of an A or T adds one to the sum of shares of 32.
+    gain = [[(b in "GC") - (a in "GC") for b in "ACGT"] for a in sequence[1024:1036]]
+    np.testing.assert_allclose(expected, np.array(gain) / 32, atol=1e-6)
