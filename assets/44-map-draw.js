@@ -6,7 +6,14 @@
   const ls = window.locuscope;
   const STEPS = 256;
 
-  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  // Reading a style makes the browser lay out the page, so each is read once for a theme.
+  const styles = new Map();
+  function css(name) {
+    const root = document.documentElement;
+    const key = `${root.dataset.theme} ${name}`;
+    if (!styles.has(key)) styles.set(key, getComputedStyle(root).getPropertyValue(name).trim());
+    return styles.get(key);
+  }
   const colours = (name) => css(`--ramp-${name}`).split(",").map((text) => text.trim());
 
   function rgb(hex) {
@@ -30,18 +37,24 @@
     return tables.get(name);
   }
 
-  // Values of the pairs in view, each once, that have one and are no bin with itself.
+  // Values of pairs in view that have one and are no bin with itself: so many, evenly spread, that
+  // percentiles are what they are of all.
+  const SAMPLE = 8000;
   function inView(map, view) {
     const first = Math.max(0, Math.floor((view.start - map.start) / map.bin));
     const last = Math.min(map.n, Math.ceil((view.end - map.start) / map.bin));
-    const found = [];
+    const every = Math.max(1, Math.ceil((last - first) ** 2 / 2 / SAMPLE));
+    const found = new Float32Array(((last - first) ** 2 / 2 + 1) / every + 1);
+    const { values, n } = map;
+    let [pair, count] = [0, 0];
     for (let i = first; i < last; i += 1) {
-      for (let j = i + 1; j < last; j += 1) {
-        const value = map.values[i * map.n + j];
-        if (Number.isFinite(value)) found.push(value);
+      for (let j = i + 1; j < last; j += 1, pair += 1) {
+        if (pair % every) continue;
+        const value = values[i * n + j];
+        if (Number.isFinite(value)) found[count++] = value;
       }
     }
-    return Float32Array.from(found);
+    return found.subarray(0, count);
   }
 
   function quantile(sorted, q) {
@@ -65,7 +78,7 @@
       at += one.length;
     }
     if (signed) {
-      const sizes = joined.map(Math.abs).sort();
+      const sizes = joined.map((x) => Math.abs(x)).sort();
       const least = difference ? 0.1 : 0.5;
       const high = top || rounded(Math.max(least, quantile(sizes, difference ? 0.995 : 0.98) || least));
       return { ramp: "ratio", low: -high, high, place: (x) => (x + high) / (2 * high) };
