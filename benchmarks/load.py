@@ -25,6 +25,8 @@ from tests.browser.site import REPOSITORY, Site
 BUNDLE = REPOSITORY / ".cache" / "bundles" / "teach1"
 #: What the visitors pan through, and how wide they look, in bp.
 WIDE, VIEW = 400_000, 40_000
+#: Rows with a prediction and a measurement whose tiles are fetched.
+ROWS = 12
 REST_SECONDS = (1.0, 3.0)
 
 
@@ -59,7 +61,9 @@ class Visitor(threading.Thread):
         asked = {"genome": "teach1", "model": (view["model"] or {}).get("id", "")}
         asked |= {"chrom": self.chromosome, "bin": data["bin"], "from": data["from"]}
         asked |= {"to": data["to"], "v": data["v"]}
-        asked["tracks"] = ",".join(quote(track, safe="") for track in data["tracks"])
+        rows = [row for row in view["rows"] if row["kind"] == "signal"][:ROWS]
+        tracks = [track["id"] for row in rows for track in row["predicted"] + row["observed"]]
+        asked["tracks"] = ",".join(quote(track, safe="") for track in tracks)
         middle = time.perf_counter()
         self.get(connection, f"/api/v1/tiles?{urlencode(asked)}")
         ended = time.perf_counter()
@@ -79,9 +83,9 @@ class Visitor(threading.Thread):
             time.sleep(self.chance.uniform(*REST_SECONDS))
 
 
-def memory(site: Site) -> dict[str, float]:
-    """Returns MiB in use by each process that the site started."""
-    found: dict[str, float] = {}
+def used(site: Site) -> dict[str, tuple[float, float]]:
+    """Returns MiB in use and seconds of processor time, by part of the site."""
+    found: dict[str, tuple[float, float]] = {}
     waiting = [process.pid for process in site.processes]
     while waiting:
         pid = waiting.pop()
@@ -89,7 +93,10 @@ def memory(site: Site) -> dict[str, float]:
         words = Path(f"/proc/{pid}/cmdline").read_text().strip("\0").split("\0")
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         name = "broker" if "valkey" in words[0] else words[-1]
-        found[name] = found.get(name, 0) + pages * 4096 / 2**20
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        seconds = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+        known = found.get(name, (0.0, 0.0))
+        found[name] = (known[0] + pages * 4096 / 2**20, known[1] + seconds)
     return found
 
 
@@ -100,14 +107,14 @@ def main(visitors: int, seconds: float) -> None:
     site = Site(BUNDLE, REPOSITORY / "models" / "weights", cache)
     try:
         chromosome = predict_all(site)
-        before = memory(site)
+        before = used(site)
         end = time.monotonic() + seconds
         crowd = [Visitor(site, chromosome, end, seed) for seed in range(visitors)]
         for one in crowd:
             one.start()
         for one in crowd:
             one.join()
-        after = memory(site)
+        after = used(site)
         report(crowd, seconds, before, after)
     finally:
         site.stop()
@@ -132,7 +139,10 @@ def predict_all(site: Site) -> str:
 
 
 def report(
-    crowd: list[Visitor], seconds: float, before: dict[str, float], after: dict[str, float]
+    crowd: list[Visitor],
+    seconds: float,
+    before: dict[str, tuple[float, float]],
+    after: dict[str, tuple[float, float]],
 ) -> None:
     """Prints a table."""
     for kind, what in (("view", "view"), ("tiles", "tiles"), ("first", "both: first draw data")):
@@ -143,8 +153,10 @@ def report(
     errors = [error for one in crowd for error in one.errors]
     print(f"{len(crowd)} visitors, {requests / seconds:.0f} requests/s, {len(errors)} errors")
     print(*sorted(set(errors))[:5], sep="\n")
-    for name in sorted(after):
-        print(f"memory of {name:<14} {before.get(name, 0):7.0f} -> {after[name]:7.0f} MiB")
+    for name, (memory, busy) in sorted(after.items()):
+        memory_before, busy_before = before.get(name, (0.0, 0.0))
+        each = 1000 * (busy - busy_before) / requests
+        print(f"{name:<8} {memory_before:5.0f} -> {memory:5.0f} MiB   {each:6.1f} ms CPU a request")
 
 
 if __name__ == "__main__":
