@@ -1,6 +1,7 @@
 // Contact maps as pixels: colours, scales, and a matrix on a canvas that lies on the genome axis.
 // A map is {start, bin, n, values, ...}; `frame` is {start, px, view, width}: where the canvas begins
-// on the chromosome, px a bp, what is in view, and the width of the canvas in px.
+// on the chromosome, px a bp, what is in view, and the width of the canvas in px; its `depth` is the
+// distance in bp at the tip of a triangle.
 (() => {
   "use strict";
   const ls = window.locuscope;
@@ -135,6 +136,17 @@
     return context.createPattern(tile, "repeat");
   }
 
+  // The largest distance of two places of which some map has a value; found once for a map.
+  function reach(map) {
+    if (map.reach === undefined) {
+      let apart = map.n - 1;
+      const known = (i) => !Number.isNaN(map.values[i * map.n + i + apart]);
+      while (apart > 0 && !Array.from({ length: map.n - apart }, (_, i) => i).some(known)) apart -= 1;
+      map.reach = (apart + 1) * map.bin;
+    }
+    return map.reach;
+  }
+
   // How a pair of places lies on the canvas: x in px of the genome axis, y from the base line of the
   // triangle (up, or down where it hangs), or from the top of the square.
   function layout(frame, shape, band) {
@@ -145,7 +157,7 @@
       const y = (place) => (place - frame.view.start) * scale + band.top;
       return { point: (a, b) => [x(b), y(a)], unit: [frame.px, 0, 0, scale], x, y };
     }
-    const scale = (band.hangs ? 1 : -1) * (band.height / span);
+    const scale = (band.hangs ? 1 : -1) * (band.height / frame.depth);
     const base = band.hangs ? band.top : band.top + band.height;
     return {
       point: (a, b) => [(x(a) + x(b)) / 2, base + (b - a) * scale],
@@ -298,6 +310,6 @@
   }
 
   Object.assign(ls, {
-    mapDraw: { css, colours, scaleOf, layout, paintMap, paintMarks, ofAnchor, topOfAnchor, paintAnchor },
+    mapDraw: { css, colours, scaleOf, reach, layout, paintMap, paintMarks, ofAnchor, topOfAnchor, paintAnchor },
   });
 })();

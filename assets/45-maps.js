@@ -200,14 +200,19 @@
       if (!scales.has(name)) scales.set(name, draw.scaleOf(alike, signed, frame.view, ymax, difference));
       return scales.get(name);
     });
+    // A triangle is no higher than what is known, which of a wide view is a part of it.
+    const span = frame.view.end - frame.view.start;
+    const known = one.all.filter((map) => draw.reach(map) > map.bin).map(draw.reach);
+    one.depth = known.length ? Math.min(span, 1.02 * Math.max(...known)) : span;
+    const placed = { ...frame, depth: one.depth };
     const lists = (name) => found.header[name].flatMap((set) => set.marks);
     const loops = lists("loops");
     const domains = lists("domains").map(([start, , , end]) => [start, end]);
     maps.forEach((map, i) => {
       const band = { ...one.bands[i] };
       if (reach) band.clip = [-reach, place.height - row.strip + 2 * reach];
-      draw.paintMap(pen, map, one.scales[i], frame, shape, band);
-      if (marks === "on") draw.paintMarks(pen, map, { loops, domains }, frame, shape, band);
+      draw.paintMap(pen, map, one.scales[i], placed, shape, band);
+      if (marks === "on") draw.paintMarks(pen, map, { loops, domains }, placed, shape, band);
     });
     paintStrip(one, pen, value === "ratio" || maps.some((map) => DIFFERENCES.has(map.part)));
     window.performance.mark("locuscope:map-drawn");

@@ -34,8 +34,7 @@
         return { map: maps[i], a: Math.min(position, other), b: Math.max(position, other), band };
       }
       const up = band.hangs ? y - band.top : band.top + band.height - y;
-      const { view } = ls.maps.frame();
-      const apart = (up / band.height) * (view.end - view.start);
+      const apart = (up / band.height) * one.depth;
       return { map: maps[i], a: position - apart / 2, b: position + apart / 2, band };
     }
     return null;
@@ -105,6 +104,10 @@
     return [`${from} with ${ls.positionText(base.chromosome, Math.floor(position))}`, ...values].join("   ");
   }
 
+  // What the maps tell of the anchor and another place.
+  const contactsAt = (position) =>
+    [...ls.maps.rows().values()].map((one) => stripWords(one, position)).filter(Boolean).join("   ");
+
   function showTip(event, lines) {
     let tip = $("map-tip");
     if (!tip) {
@@ -168,10 +171,10 @@
   }
 
   function toggleAnchor() {
-    const { view, visible } = ls.state();
+    const { view } = ls.state();
     if (!ls.maps.ofView(view).length) ls.toast("Show a contact map first (c)");
     else if (view.anchor !== null) ls.go({ anchor: null });
-    else putAnchor(Math.floor((visible.start + visible.end) / 2));
+    else putAnchor(ls.crosshairAt());
   }
 
   function toggleMaps() {
@@ -201,6 +204,7 @@
     pointAtMap,
     leaveMap,
     clickMap,
+    contactsAt,
     forgetClick: () => clearTimeout(clickTimer),
     toggleAnchor,
     toggleMaps,

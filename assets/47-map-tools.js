@@ -146,7 +146,7 @@
         () => ls.restyle(row, { marks: marks === "on" ? "off" : "on" }),
       ],
       [
-        view.anchor === null ? "Contacts of the middle (4)" : "Without contacts of one place (4)",
+        view.anchor === null ? "Contacts of the place under the crosshair (4)" : "Without contacts of one place (4)",
         ls.toggleAnchor,
       ],
     ];

@@ -53,7 +53,8 @@
     const place = `${ls.positionText(base.chromosome, position)} ${ls.sequenceAt(position)}`.trim();
     const gene = ls.geneText(position, y);
     const said = under ? shown.filter((one) => one.row.id === under.id) : shown;
-    $("readout").textContent = [place, gene, ...said.map(inWords)].filter(Boolean).join("   ");
+    const contacts = under ? "" : ls.contactsAt(position);
+    $("readout").textContent = [place, gene, contacts, ...said.map(inWords)].filter(Boolean).join("   ");
     $("viewport").classList.toggle("on-gene", y !== null && Boolean(gene));
   }
 
@@ -128,6 +129,7 @@
   });
 
   Object.assign(ls, {
+    crosshairAt: here,
     crosshairLeft: () => step(-1, false),
     crosshairRight: () => step(1, false),
     selectLeft: () => step(-1, true),

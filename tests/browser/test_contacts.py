@@ -39,7 +39,7 @@ SHOWN = """
     const at = (place) => Math.floor((place - map.start) / map.bin);
     const { base, region } = locuscope.state();
     const px = document.getElementById('viewport').clientWidth / (base.end - base.start);
-    const up = (b - a) / (base.end - base.start) * band.height;
+    const up = (b - a) / one.depth * band.height;
     const x = ((a + b) / 2 - region.start) * px;
     const y = band.hangs ? band.top + up : band.top + band.height - up;
     const dense = one.canvas.width / one.canvas.clientWidth;
@@ -185,6 +185,17 @@ def test_clicked_anchor_is_in_the_link_and_its_contacts_below(maps: Page) -> Non
     maps.until("return locuscope.state().view.anchor === null")
     quiet(maps)
     assert "anchor" not in link(maps)
+    # By keys: the crosshair to one place, 4, the crosshair to the other.
+    maps.keys(",", ",", "4")
+    maps.until("return locuscope.state().view.anchor !== null")
+    quiet(maps)
+    anchor = maps.run("return locuscope.state().view.anchor")
+    maps.keys(",", *["."] * 60)
+    text = maps.text("#readout")
+    position = int(text.split()[0].partition(":")[2].replace(",", "")) - 1
+    assert f"chr20:{anchor + 1:,} with chr20:{position + 1:,}" in text
+    value = shown(maps, AKITA, "predicted", min(anchor, position), max(anchor, position))["value"]
+    assert f"predicted: {float(f'{value:.3g}'):g} log2" in text.replace("\u2212", "-")
 
 
 def test_fallen_boundary_is_a_gain_and_flipping_alleles_asks_for_nothing(maps: Page) -> None:
@@ -232,6 +243,22 @@ def test_canvas_follows_the_hand_and_square_keeps_the_axis(maps: Page) -> None:
     quiet(maps)
     assert link(maps)["style"] == [f"{HIC};shape=square"]
     maps.screenshot("contacts_fence_square")
+
+
+def test_triangle_of_a_wide_view_is_as_high_as_what_is_known(maps: Page) -> None:
+    where = f"{FENCE.chromosome}:{FENCE.start - 60_000}-{FENCE.end + 60_000}"
+    style = f"{HIC};part=predicted"
+    opened(maps, **(FENCE_VIEW | {"locus": where, "style": style}))
+    depth, span = maps.run(
+        "const { base } = locuscope.state(); const one = locuscope.maps.rows().get(arguments[0]);"
+        "return [one.depth, base.end - base.start]",
+        HIC,
+    )
+    assert 98_304 * 0.9 < depth < 98_304 * 1.03 < span
+    near, far = (
+        shown(maps, HIC, "predicted", FENCE.start, FENCE.start + d) for d in (20_480, 40_960)
+    )
+    assert far["page"][1] - near["page"][1] == pytest.approx(-20_480 / depth * 218, abs=1)
 
 
 def test_key_c_shows_and_hides_the_map(maps: Page) -> None:

@@ -31,7 +31,7 @@ KEYS = (
     ("f", "show or hide the reading frames, from 2 px a base on"),
     ("Home End", "start and end of the chromosome"),
     ("c", "show or hide the contact map"),
-    ("4", "contacts of the middle of the view (virtual 4C); again: none"),
+    ("4", "contacts of the place under the crosshair (virtual 4C); again: none"),
     ("Tab", "to the label of a row; there:"),
     ("↑ ↓", "previous, next row; with Alt move it, with Shift resize it"),
     ("Enter Del", "menu of the row; hide it"),
