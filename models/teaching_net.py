@@ -123,6 +123,48 @@ class FeedForward(nn.Module):
         return changed
 
 
+class Scan(nn.Module):
+    """Carries what tokens say along the sequence, both ways, as far as each token lets it pass.
+
+    A gene's rate is decided at its start and read in its last exon; attention learns such runs
+    slowly. The recurrence is that of minGRU (Feng et al. 2024, arXiv:2410.01201).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(WIDTH)
+        self.keep = nn.Linear(WIDTH, 2 * WIDTH)
+        self.value = nn.Linear(WIDTH, 2 * WIDTH)
+        self.out = nn.Linear(2 * WIDTH, WIDTH)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        # Some forget within two tokens, some after some hundred.
+        nn.init.uniform_(self.keep.bias, 0, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keeps the shape (batch, tokens, channels)."""
+        y = self.norm(x)
+        keep = self.keep(y).float().sigmoid()
+        new = (1 - keep) * self.value(y).float()
+        onward = run(keep[..., :WIDTH], new[..., :WIDTH])
+        back = run(keep[..., WIDTH:].flip(1), new[..., WIDTH:].flip(1)).flip(1)
+        changed: Tensor = x + self.out(torch.cat([onward, back], dim=2).to(x.dtype))
+        return changed
+
+
+def run(keep: Tensor, new: Tensor) -> Tensor:
+    """Returns ``h`` with ``h[t] = keep[t] * h[t - 1] + new[t]`` along the second axis.
+
+    By doubling: after ``n`` rounds each place has summed over the last ``2 ** n``.
+    """
+    reach = 1
+    while reach < new.shape[1]:
+        new = new + keep * functional.pad(new[:, :-reach], (0, 0, reach, 0))
+        keep = keep * functional.pad(keep[:, :-reach], (0, 0, reach, 0))
+        reach *= 2
+    return new
+
+
 def rotations(length: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Returns cosines and sines by which ``rotate`` turns pairs of channels.
 
@@ -250,6 +292,7 @@ class Network(nn.Module):
         self.attention = nn.ModuleList(Attention() for _ in range(LAYERS))
         self.feed_forward = nn.ModuleList(FeedForward() for _ in range(LAYERS))
         self.pairs = Pairs()
+        self.scans = nn.ModuleList(Scan() for _ in range(LAYERS - PAIR_AFTER))
         self.token_norm = nn.LayerNorm(WIDTH)
         self.up_middle = nn.Linear(WIDTH, MIDDLE)
         self.middle_again = nn.Sequential(ConvBlock(MIDDLE), ConvBlock(MIDDLE))
@@ -313,6 +356,8 @@ class Network(nn.Module):
         ):
             if number == PAIR_AFTER:
                 tokens, maps = self.pairs(tokens)
+            if number >= PAIR_AFTER:
+                tokens = self.scans[number - PAIR_AFTER](tokens)
             tokens = feed(attend(tokens, turns, only if number == LAYERS - 1 else slice(None)))
         return self.token_norm(tokens), maps
 

@@ -15,6 +15,7 @@ from models.teaching.motifs import decode
 from models.teaching.oracle import oracle
 from models.teaching.stories import teach1
 from models.teaching.tracks import track_id, tracks
+from models.teaching_net import run
 
 CARD = cards([])["teaching"]
 START = 655_360
@@ -107,3 +108,13 @@ def test_stages_give_the_numbers_of_full_passes(place):
         np.testing.assert_allclose(fast[key], values, rtol=2e-4, atol=2e-6, err_msg=key)
     if place < CARD.input_width - CARD.crop:  # near enough to matter, so that it can fail
         assert any((values[1:] - values[0]).abs().max() > 1e-3 for values in slow.values())
+
+
+def test_run_is_the_recurrence_step_by_step():
+    generator = torch.Generator().manual_seed(1)
+    keep, new = torch.rand(2, 2, 37, 3, generator=generator)
+    state, steps = torch.zeros(2, 3), []
+    for place in range(37):
+        state = keep[:, place] * state + new[:, place]
+        steps.append(state)
+    torch.testing.assert_close(run(keep, new), torch.stack(steps, dim=1))
