@@ -72,8 +72,8 @@ BOUND = 3.0
 WEIGHTS = {
     "ATAC": 1.0, "DNASE": 1.0, "SPLICE_SITES": 2.0, "SPLICE_SITE_USAGE": 1.0, "CAGE": 1.0,
     "PROCAP": 1.0, "RNA_SEQ": 4.0, "CHIP_HISTONE": 1.0, "CHIP_TF": 1.0, "CONTACT_MAPS": 0.5,
-    "SPLICE_JUNCTIONS": 1.0, "log ATAC": 0.25, "log DNASE": 0.25, "log CAGE": 0.5,
-    "log PROCAP": 0.25, "log RNA_SEQ": 0.5,
+    "SPLICE_JUNCTIONS": 1.0, "log ATAC": 0.25, "log DNASE": 0.25, "log CAGE": 0.1,
+    "log PROCAP": 0.1, "log RNA_SEQ": 0.3,
 }  # fmt: skip
 #: Open chromatin between these counts in the logarithmic loss, so that weak sites count too.
 OPEN_RANGE = (5e-4, 0.999)
