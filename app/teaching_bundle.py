@@ -212,7 +212,9 @@ def _write_track(track: Track, scratch: Path, folder: Path) -> None:
         whole = np.repeat(values, np.diff(starts, append=length))
         for r, mine in enumerate(counts):
             drawn = replicate(whole, track.modality, number, i, r)
-            mine.append(_runs(drawn.astype(np.float32), 0))
+            # In the unit of the truth, so that it shares the scale of a prediction.
+            scaled = drawn.astype(np.float32) / np.float32(DEPTHS[track.modality])
+            mine.append(_runs(scaled, 0))
     _write_bigwig(folder / _path(track, "truth"), runs, track.resolution)
     if track.modality in DEPTHS:
         for r, mine in enumerate(counts, 1):
@@ -279,13 +281,13 @@ def _table(name: str, pairs: dict[str, object]) -> str:
     return "\n".join([name, *rows, ""])
 
 
-def _described(track: Track, dataset: str, unit: str) -> dict[str, object]:
+def _described(track: Track, dataset: str) -> dict[str, object]:
     found: dict[str, object] = {
         "name": track.name,
         "strand": track.strand,
         "assay": f"{track.assay} ({dataset})" if track.assay else dataset,
         "target": track.target,
-        "unit": unit,
+        "unit": track.unit,
     }
     if dataset == ("replicate-1" if track.modality in DEPTHS else "truth"):
         found["predicted"] = track.id  # one measurement stands beside a prediction
@@ -309,9 +311,10 @@ def _genome_toml(measured: list[Track], told: list[Story]) -> str:
     for track in tracks():
         depth = DEPTHS.get(track.modality)
         for dataset in ["truth", *(replicates if depth else [])]:
-            unit = track.unit if dataset == "truth" else f"counts, {depth:g} x {track.unit}"
-            described = _described(track, dataset, unit)
+            described = _described(track, dataset)
             if track in measured:
+                if dataset != "truth":
+                    described["unit"] = f"{track.unit}, from {depth:g} counts for each"
                 described |= {
                     "path": _path(track, dataset),
                     "dataset": dataset,
@@ -320,6 +323,8 @@ def _genome_toml(measured: list[Track], told: list[Story]) -> str:
                 }
                 parts.append(_table("[[tracks]]", described))
             elif track.modality == "CONTACT_MAPS":
+                if dataset != "truth":
+                    described["unit"] = f"counts, {depth:g} x {track.unit}"
                 described |= {
                     "name": f"{track.name} ({dataset})",
                     "path": f"tracks/{dataset}_{track.name}.cool",

@@ -25,8 +25,10 @@
     head.append(make("b", "", (simulated ? name.replace(" (simulated)", "") : name) + strand));
     const first = row.predicted[0] || row.observed[0];
     const own = row.predicted.length ? first.name : row.assay || first.name;
-    const last = row.biosample ? own : row.unit;
-    const what = [last.includes(row.label) ? "" : row.label, row.target, last].filter(Boolean);
+    // A name that only repeats the cell type says nothing new.
+    const cell = row.biosample && row.biosample.name.replace(" (simulated)", "");
+    const last = !row.biosample ? row.unit : own.startsWith(`${cell}-`) ? "" : own;
+    const what = [last && last.includes(row.label) ? "" : row.label, row.target, last].filter(Boolean);
     const detail = make("div", "row-detail", what.join(" \u00b7 "));
     const badge = make("button", "badge");
     badge.hidden = true;

@@ -85,8 +85,11 @@ def test_replicates_scatter_around_the_truth_in_the_files(bundle):
         bundle.tracks[f"observed/replicate-{r}/erythroblast-H3K36me3/."].values(whole)
         for r in (1, 2)
     ]
-    mean = DEPTHS["CHIP_HISTONE"] * truth.astype(float)
+    depth = DEPTHS["CHIP_HISTONE"]
+    mean = depth * truth.astype(float)
+    drawn = [depth * values for values in drawn]
     for counts in drawn:
+        np.testing.assert_allclose(counts, counts.round(), atol=1e-3)
         assert counts.mean() == pytest.approx(mean.mean(), rel=0.02)
         spread = (counts - mean) ** 2 / (mean + DISPERSION * mean**2)
         assert spread.mean() == pytest.approx(1, abs=0.08)
