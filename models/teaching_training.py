@@ -61,7 +61,7 @@ WARM_UP = 200
 #: Part of the steps in which the learning rate falls to zero.
 COOLING = 0.3
 #: Steps and width of windows: local rules are learned from many small steps first.
-STAGES = ((4_000, 8_192), (2_500, 32_768), (5_600, WINDOW))
+STAGES = ((4_000, 8_192), (2_500, 32_768), (5_150, WINDOW))
 #: Part of a window at either end that does not count.
 MARGIN = 1 / 8
 #: So many of the narrowest windows lie around bound factors, which are few.
