@@ -97,6 +97,18 @@
       return this.define(element("clipPath", {}, element("rect", { ...place, ...size })));
     }
 
+    // Corners in percent or px of the box.
+    polygon(text, box) {
+      const inside = /^polygon\((.*)\)$/.exec(text);
+      if (!inside) return null;
+      const at = (part, size) => (part.endsWith("%") ? (parseFloat(part) / 100) * size : parseFloat(part));
+      const points = inside[1].split(",").map((corner) => {
+        const [x, y] = corner.trim().split(/\s+/);
+        return `${round(this.x(box.left) + at(x, box.width))},${round(this.y(box.top) + at(y, box.height))}`;
+      });
+      return this.define(element("clipPath", {}, element("polygon", { points: points.join(" ") })));
+    }
+
     // Appends what `node` shows to `parent`; `seen` is what is visible of where it stands.
     visit(node, parent, seen) {
       if (node.nodeType === Node.TEXT_NODE) {
@@ -110,7 +122,8 @@
       const box = node.getBoundingClientRect();
       const clips = style.overflowX !== "visible" && box.width > 0;
       if (clips && apart(meet(box, seen), seen)) return;
-      const group = element("g", { opacity: opacity < 1 ? opacity : null });
+      const shape = this.polygon(style.clipPath, box);
+      const group = element("g", { opacity: opacity < 1 ? opacity : null, "clip-path": shape });
       if (["svg", "CANVAS", "IMG"].includes(node.tagName)) this.placed(node, style, group, seen);
       else {
         this.box(box, style, group, seen);
@@ -142,8 +155,20 @@
       const hatch = /^repeating-linear-gradient\((-?\d+)deg, ((?:rgba?|color)\([^)]*\))/.exec(
         style.backgroundImage,
       );
+      const legend = /^linear-gradient\((to right|90deg), (.*)\)$/.exec(style.backgroundImage);
+      if (legend) group.append(element("rect", { ...place, rx: rx || null, fill: this.gradient(legend[2]) }));
       if (hatch) group.append(element("rect", { ...place, fill: this.hatch(Number(hatch[1]), hatch[2]) }));
       this.borders(box, style, group, rx);
+    }
+
+    gradient(text) {
+      const stops = [...text.matchAll(/((?:rgba?|color)\([^)]*\)|#\w+)(?: ([\d.]+)%)?/g)];
+      const nodes = stops.map(([, ink, percent], i) => {
+        const { hex, alpha } = colour(ink);
+        const offset = percent === undefined ? i / (stops.length - 1) : percent / 100;
+        return element("stop", { offset: offset.toFixed(4), "stop-color": hex, "stop-opacity": alpha < 1 ? alpha : null });
+      });
+      return this.define(element("linearGradient", {}, ...nodes));
     }
 
     hatch(degrees, ink) {

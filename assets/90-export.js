@@ -60,7 +60,7 @@
     if (failed && !failed.hidden) throw new ls.ServerError(0, { message: failed.textContent });
     const { drawn, progress } = win.locuscope.state();
     const here = drawn && win.document.querySelector("#centre-slot #centre");
-    const busy = win.document.querySelector("#canvas [aria-busy=true]");
+    const busy = win.document.querySelector("#canvas :is([aria-busy=true], .busy, .pill.active)");
     return Boolean(here && !busy && (!progress || progress.complete || progress.failed));
   }
 

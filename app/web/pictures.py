@@ -28,6 +28,7 @@ _SVG = "{http://www.w3.org/2000/svg}"
 _ELEMENTS = {
     *("svg", "g", "title", "desc", "defs", "clipPath", "pattern", "path", "rect", "line"),
     *("circle", "ellipse", "polygon", "polyline", "text", "tspan", "image"),
+    *("linearGradient", "stop"),
 }
 _IMAGE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]*)")
 _SHARED = {f"{_SVG}clipPath", f"{_SVG}pattern"}

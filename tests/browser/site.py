@@ -69,7 +69,7 @@ class Site:
 
     def wait_for_page(self) -> None:
         """Waits until the page answers."""
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"{self.url}/api/v1/genomes", timeout=2).close()

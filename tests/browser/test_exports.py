@@ -15,10 +15,28 @@ from PIL import Image
 from pypdf import PdfReader
 
 from tests.browser.site import MAPK1, Page
+from tests.browser.test_effects import teaching, teaching_site  # noqa: F401 - fixtures
 
 SVG = "{http://www.w3.org/2000/svg}"
 HEPG2 = "EFO:0001187"
 Saver = Callable[[str], Path]
+
+
+def click_and_wait(page: Page, folder: Path, button: str) -> Path:
+    """Clicks a button of the drawer and returns the file that then is in the folder."""
+    before = set(folder.iterdir())
+    page.run(
+        "[...document.querySelectorAll('#drawer-body button')]"
+        ".find(b => b.textContent === arguments[0]).click()",
+        button,
+    )
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline:
+        new = [f for f in set(folder.iterdir()) - before if f.suffix != ".crdownload"]
+        if new and not new[0].name.startswith("."):
+            return new[0]
+        time.sleep(0.1)
+    raise TimeoutError(page.run("return document.body.innerText"))
 
 
 @pytest.fixture
@@ -28,22 +46,7 @@ def saved(page: Page, tmp_path: Path) -> Iterator[Saver]:
         "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
     )
 
-    def save(button: str) -> Path:
-        before = set(tmp_path.iterdir())
-        page.run(
-            "[...document.querySelectorAll('#drawer-body button')]"
-            ".find(b => b.textContent === arguments[0]).click()",
-            button,
-        )
-        deadline = time.monotonic() + 200
-        while time.monotonic() < deadline:
-            new = [f for f in set(tmp_path.iterdir()) - before if f.suffix != ".crdownload"]
-            if new and not new[0].name.startswith("."):
-                return new[0]
-            time.sleep(0.1)
-        raise TimeoutError(page.run("return document.body.innerText"))
-
-    yield save
+    yield lambda button: click_and_wait(page, tmp_path, button)
     page.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "default"})
 
 
@@ -137,3 +140,102 @@ def test_a_selected_region_is_exported(page, saved):
     start, end = (int(n) for n in re.findall(r"chr22-(\d+)-(\d+)", name)[0])
     assert 21_691_454 < start < end < 21_822_524
     assert page.locus() == ("chr22", 21_691_453, 21_822_524)
+
+
+def test_simulated_rows_wear_their_badge_and_maps_come_along(teaching, tmp_path):  # noqa: F811
+    teaching.driver.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
+    )
+    tracks = ("ATAC/thymocyte-ATAC/.", "CONTACT_MAPS/thymocyte-Hi-C/.")
+    teaching.open(
+        genome="teach1",
+        locus="chrT1:690001-702000",
+        model="teaching",
+        track=[f"teaching/{track}" for track in tracks],
+    )
+    teaching.keys("e")
+    file = click_and_wait(teaching, tmp_path, "SVG")
+    assert file.name == "locuscope_simulated_teach1_chrT1-690001-702000.svg"
+    svg = ElementTree.fromstring(file.read_text())
+    shown = words(svg)
+    assert shown.count("simulated") == 2
+    assert any(text.startswith("simulated: nothing here") for text in shown)
+    images = list(svg.iter(f"{SVG}image"))
+    assert images
+    for image in images:
+        assert image.get("href", "").startswith("data:image/png;base64,")
+    assert any(gradient.tag for gradient in svg.iter(f"{SVG}linearGradient"))
+    assert "Obs/exp" not in shown  # what is only for the hand
+    pdf = click_and_wait(teaching, tmp_path, "PDF")
+    (sheet,) = PdfReader(io.BytesIO(pdf.read_bytes())).pages
+    assert "simulated" in sheet.extract_text()
+    table = click_and_wait(teaching, tmp_path, "TSV")
+    assert "simulated" in table.name
+    assert "# simulated: True" in table.read_text()
+
+
+def test_own_track_is_a_row_and_its_link_restores_it(page, tmp_path):
+    page.open(locus="chr22:21,735,951-21,736,150", track="baskerville-human74/DNASE/ENCFF136DBS/.")
+    file = tmp_path / "my <i>peaks.narrowPeak"
+    file.write_text("chr22\t21735999\t21736100\tp\t0\t.\t7\t1\t1\t1\n")
+    page.element("#file-choice").send_keys(str(file))
+    row = page.until(
+        "const r = locuscope.state().view.rows.find(r => r.modality === 'OWN'); return r && r.id",
+        seconds=200,
+    )
+    page.wait_drawn()
+    page.driver.get(page.driver.current_url)
+    page.wait_drawn()
+    label = page.run(
+        "return [...document.querySelectorAll('.row-label')]"
+        ".find(n => n.dataset.row === arguments[0]).textContent",
+        row,
+    )
+    assert "my _i_peaks.narrowPeak" in label
+    values = page.run(
+        "return [21735998, 21735999, 21736099, 21736100].map(p =>"
+        " locuscope.valuesAt(p).find(v => v.row.id === arguments[0]).observed[0])",
+        row,
+    )
+    assert values == [None, 7, 7, None]
+    page.screenshot("own_track")
+
+
+def test_garbage_is_a_notice_and_the_view_stays(page, tmp_path):
+    page.open(locus="chr22:21,735,001-21,737,000", track="baskerville-human74/DNASE/ENCFF136DBS/.")
+    before = page.driver.current_url
+    file = tmp_path / "bad.bed"
+    file.write_text("chr22\t5\t6\nchr22\t-1\t6\n")
+    page.element("#file-choice").send_keys(str(file))
+    said = page.until("return document.querySelector('#notes .error')?.textContent", seconds=200)
+    assert "bad.bed: Line 2" in said
+    assert page.driver.current_url == before
+    page.complaints()  # the browser notes the answer 400
+
+
+def test_a_saved_session_opens_the_same_view_with_its_notes(page, saved):
+    page.open(locus=MAPK1, biosample=HEPG2, highlight="chr22:21700001-21710000;here")
+    view = page.driver.current_url
+    page.keys("e")
+    page.element(".session-notes").send_keys("Look <b>here</b> \u03c1")
+    file = saved("Save session")
+    assert file.name.endswith(".session.json")
+    page.open(locus="chr22:21,735,001-21,737,000")
+    page.run("sessionStorage.clear()")
+    page.element("#file-choice").send_keys(str(file))
+    page.until("return location.href === arguments[0]", view, seconds=60)
+    page.until("return document.activeElement.className === 'session-notes'")
+    assert page.run("return document.activeElement.value") == "Look <b>here</b> \u03c1"
+    assert page.locus() == ("chr22", 21_691_453, 21_822_524)
+
+
+def test_share_button_copies_the_link(page):
+    page.open(locus=MAPK1, biosample=HEPG2)
+    page.driver.execute_cdp_cmd(
+        "Browser.grantPermissions",
+        {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]},
+    )
+    page.element("[data-action='copy-link']").click()
+    page.until("return document.getElementById('toast').textContent === 'Link copied'")
+    copied = page.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
+    assert copied == page.driver.current_url
