@@ -4,6 +4,7 @@
   const TILE = 1024;
   const MAX_TILES = 4000;
   const MAX_TILES_A_REQUEST = 8;
+  const MAX_TRACKS_A_REQUEST = 40; // a request line is not endless
 
   class ServerError extends Error {
     constructor(status, error) {
@@ -126,9 +127,12 @@
         for (let at = from; at <= to; at += MAX_TILES_A_REQUEST) {
           parts.push([at, Math.min(to, at + MAX_TILES_A_REQUEST - 1)]);
         }
-        return parts.map(async ([a, b]) => {
+        const some = [];
+        for (let i = 0; i < ids.length; i += MAX_TRACKS_A_REQUEST) some.push(ids.slice(i, i + MAX_TRACKS_A_REQUEST));
+        const asked = parts.flatMap((part) => some.map((few) => [...part, few]));
+        return asked.map(async ([a, b, few]) => {
           const query = new URLSearchParams({ genome, chrom: chromosome, bin, from: a, to: b });
-          query.set("tracks", ids.map(encodeURIComponent).join(","));
+          query.set("tracks", few.map(encodeURIComponent).join(","));
           if (model) query.set("model", model);
           if (version) query.set("v", version);
           edits.forEach(([key, text]) => query.append(key, text));

@@ -91,6 +91,44 @@
     }
   }
 
+  // The band between two tracks, a closed polygon for each run of bins in which both have values.
+  function ribbon(where, series, start, end, top, scale, x, y) {
+    const transform = transforms[scale];
+    const px = top > 0 ? series.height / transform(top, top) : 0;
+    const { base, sign } = series;
+    const at = (value) =>
+      base - sign * Math.max(-series.height, Math.min(series.height, transform(value, top) * px));
+    let run = [];
+    const close = () => {
+      if (!run.length) return;
+      const last = run[run.length - 1].left + where.bin;
+      run.forEach(({ left, high }) => {
+        x.push(left);
+        y.push(at(high));
+      });
+      // Back along the lower edge: a step "hv" runs at the height of the corner that it leaves.
+      x.push(last, last);
+      y.push(at(run[run.length - 1].high), at(run[run.length - 1].low));
+      for (let i = run.length - 1; i > 0; i -= 1) {
+        x.push(run[i].left);
+        y.push(at(run[i - 1].low));
+      }
+      x.push(run[0].left, run[0].left, null);
+      y.push(at(run[0].low), at(run[0].high), null);
+      run = [];
+    };
+    const lows = [];
+    eachBin(where, { ...series, track: series.floor }, start, end, (_, value) => lows.push(value));
+    let i = 0;
+    eachBin(where, series, start, end, (left, high) => {
+      const low = lows[i];
+      i += 1;
+      if (Number.isNaN(high) || Number.isNaN(low)) close();
+      else run.push({ left, high, low });
+    });
+    close();
+  }
+
   // The same polygon of a few bins by themselves, as an SVG path of `width` px for `found.length` bp.
   function stepPath(bins, found, series, { tops, scale }, width) {
     const top = tops[0];
@@ -141,7 +179,8 @@
       trace.x = [];
       trace.y = [];
       for (const one of series) {
-        polygon(where, one, region.start, region.end, top, settings[row].scale, trace.x, trace.y);
+        const draw = one.floor ? ribbon : polygon;
+        draw(where, one, region.start, region.end, top, settings[row].scale, trace.x, trace.y);
       }
       if (told.has(`${row}|${name}`)) continue;
       told.add(`${row}|${name}`);

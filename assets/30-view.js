@@ -158,12 +158,16 @@
 
   // ---- Loading --------------------------------------------------------------------------------
 
-  const ALTERNATE = "alt:"; // before the id of a predicted track: of the alternate allele
+  // Before the id of a predicted track: of the alternate allele; edges of the band of its spread.
+  const ALTERNATE = "alt:";
+  const LOWER = "low:";
+  const UPPER = "high:";
   const signalRows = () => view.rows.filter((row) => row.kind === "signal");
   const signalTracks = () =>
     signalRows().flatMap((row) => [
       ...[...row.predicted, ...row.observed].map((track) => track.id),
       ...(view.edited ? row.predicted.map((track) => ALTERNATE + track.id) : []),
+      ...(view.spread ? row.predicted.flatMap((track) => [LOWER + track.id, UPPER + track.id]) : []),
     ]);
 
   // The edits as the link has them, and what names the genome with them.
@@ -481,10 +485,17 @@
       row,
       predicted: row.predicted.map((t) => valueOf(t, position, row)),
       observed: row.observed.map((t) => valueOf(t, position, row)),
+      spread: view.spread ? row.predicted.map((t) => spreadOf(t, position, row)) : [],
       alternate: view.edited
         ? row.predicted.map((t) => valueOf({ id: ALTERNATE + t.id }, position, row))
         : [],
     }));
+  }
+
+  // Half the height of the band: the standard deviation over the ensemble.
+  function spreadOf(track, position, row) {
+    const [low, high] = [LOWER, UPPER].map((edge) => valueOf({ id: edge + track.id }, position, row));
+    return (high - low) / 2;
   }
 
   // Changes how reference and alternate are compared; all that it takes is here already.

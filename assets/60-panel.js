@@ -25,6 +25,7 @@
     setProps("track-tree", { checked, data: treeData(new Set(checked)) });
     setProps("overlay", { value: view.mode });
     setProps("autoscale", { value: view.autoscale });
+    setProps("ensemble", { checked: view.ensemble === "on" });
   }
 
   // Each modality says how many of its tracks are shown.
@@ -98,6 +99,10 @@
       }
       ls.go({ track: [...kept, ...added], hide: null });
     },
+    ensemble: (checked) => {
+      const { view } = ls.state();
+      if (view && checked !== (view.ensemble === "on")) ls.toggleEnsemble();
+    },
     autoscale: (value) => {
       const { view } = ls.state();
       if (view && value && value !== view.autoscale) ls.go({ autoscale: value });
@@ -106,6 +111,11 @@
       const { view } = ls.state();
       if (view && value && value !== view.mode) ls.go({ mode: value });
     },
+  };
+
+  ls.toggleEnsemble = () => {
+    const { view } = ls.state();
+    ls.go({ ensemble: view.ensemble === "on" ? "off" : "on" });
   };
 
   // A biosample is found by its name, its CURIE and its synonyms.

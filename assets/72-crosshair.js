@@ -18,11 +18,20 @@
 
   const say = (list) => list.map(ls.valueText).join(", ");
 
-  function inWords({ row, predicted, observed, alternate }) {
+  // Predicted values, each with its standard deviation where the spread is shown.
+  const sayPredicted = ({ predicted, spread }) =>
+    predicted
+      .map((value, i) =>
+        Number.isFinite(spread[i]) ? `${ls.valueText(value)} (SD ${ls.valueText(spread[i])})` : ls.valueText(value),
+      )
+      .join(", ");
+
+  function inWords(one) {
+    const { row, predicted, observed, alternate } = one;
     const name = `${row.label} ${row.biosample ? row.biosample.name : row.title}`;
     const said = [];
     if (alternate.length) said.push(`reference ${say(predicted)}`, `alternate ${say(alternate)}`);
-    else if (predicted.length) said.push(`predicted ${say(predicted)}`);
+    else if (predicted.length) said.push(`predicted ${sayPredicted(one)}`);
     if (observed.length) said.push(`observed ${say(observed)}`);
     return `${name}: ${said.join(" / ")}`;
   }
@@ -30,8 +39,8 @@
   // The values of one row beside the line: alternate or predicted, then observed.
   function chip(value, place) {
     const { predicted, observed, alternate } = value;
-    const known = [alternate.length ? alternate : predicted, observed].filter((list) => list.length);
-    const node = make("span", "cross-value", known.map(say).join(" / "));
+    const first = alternate.length ? say(alternate) : sayPredicted(value);
+    const node = make("span", "cross-value", [first, say(observed)].filter(Boolean).join(" / "));
     node.style.top = `${place.top}px`;
     node.dataset.row = value.row.id;
     return node;

@@ -132,6 +132,7 @@
     ":": () => ls.selectRight(),
     b: () => ls.baseHere(),
     o: () => ls.genesHere(),
+    m: () => ls.toggleEnsemble(),
     t: () => ls.nextGenes(),
     r: () => ls.nextStrand(),
     f: () => ls.toggleFrames(),

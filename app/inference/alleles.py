@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.inference.windows import Window, WindowGrid, bases
 
@@ -12,6 +12,26 @@ if TYPE_CHECKING:
     from app.genome.haplotype import Haplotype
     from app.genome.reference import Reference
     from models.card import ModelCard
+
+_COMPLEMENT = str.maketrans("ACGT", "TGCA")
+
+
+class Member(NamedTuple):
+    """One way to read a sequence, in an ensemble of ways that should all tell the same.
+
+    Attributes:
+        offset: How many bp to the right of its place a window is read.
+        reverse: Whether the reverse complement is read.
+    """
+
+    offset: int = 0
+    reverse: bool = False
+
+
+#: As the view is predicted: from the plus strand, each window in its place.
+PLAIN = Member()
+#: Both strands, each read in its place and 1 bp to either side.
+ENSEMBLE = tuple(Member(offset, reverse) for reverse in (False, True) for offset in (0, -1, 1))
 
 
 @dataclass(frozen=True)
@@ -24,10 +44,12 @@ class Allele:
     Attributes:
         haplotype: The edits of the view; None where there are none.
         alternate: Whether it is the edited sequence.
+        member: How it is read.
     """
 
     haplotype: Haplotype | None = None
     alternate: bool = False
+    member: Member = PLAIN
 
     def grid(self, card: ModelCard, reference: Reference) -> WindowGrid:
         """Returns the windows through which it is read."""
@@ -41,13 +63,14 @@ class Allele:
     @property
     def key(self) -> object:
         """What names its bases, besides those of the reference."""
-        return self.edited and self.edited.replacements
+        return (self.edited and self.edited.replacements, self.member)
 
     def sequence(self, window: Window, reference: Reference, shift: int = 0) -> str:
         """Returns the bases that the network reads: full width, with real flanks.
 
         An insertion pushes bases out of the window and a deletion draws more of them in; N stands
-        beyond the ends of the chromosome only.
+        beyond the ends of the chromosome only. Of the reverse complement these are the bases as the
+        network reads them.
 
         Args:
             window: In coordinates of the reference.
@@ -62,9 +85,12 @@ class Allele:
         def read(start: int, end: int) -> str:
             return bases(reference, where.chromosome, start, end)
 
+        start, end = where.start + self.member.offset, where.end + self.member.offset
         if self.edited is None:
-            return read(where.start, where.end)
-        return self.edited.bases(read, where.start + shift, where.end + shift)
+            found = read(start, end)
+        else:
+            found = self.edited.bases(read, start + shift, end + shift)
+        return found.translate(_COMPLEMENT)[::-1] if self.member.reverse else found
 
 
 REFERENCE = Allele()

@@ -15,7 +15,7 @@ from alphagenome.data.genome import Interval
 from numpy.typing import NDArray
 
 from app.errors import LimitError, LocuscopeError, NotFoundError, SequenceUnavailableError
-from app.inference.alleles import REFERENCE, Allele, alleles
+from app.inference.alleles import ENSEMBLE, PLAIN, REFERENCE, Allele, Member, alleles
 from app.inference.jobs import JobStatus, Priority, WorkerInfo
 from app.inference.requests import JobRequest, Request, sequence_sha256, tracks_to_request
 from app.inference.store import ResultStore, WindowKey, code_version
@@ -241,6 +241,7 @@ class Predictions:
         *,
         retry: bool = False,
         haplotype: Haplotype | None = None,
+        members: Sequence[Member] = (PLAIN,),
     ) -> Progress:
         """Sees to it that a region is predicted: asks for what is missing, collects what is done.
 
@@ -255,6 +256,7 @@ class Predictions:
             priority: How urgent it is.
             retry: Compute windows again that failed before.
             haplotype: Edits; both alleles are predicted where there are any.
+            members: The ways in which they are read; contacts are read in the plain way alone.
 
         Raises:
             LimitError: The region is wider than ``settings.max_view``.
@@ -266,7 +268,15 @@ class Predictions:
                 f"zoom in to {self._settings.max_view:,} bp or less."
             )
         order = _Order(card, bundle, tuple(tracks), priority, retry)
-        reads = [r for a in alleles(haplotype) for r in self._reads(order, interval, a)]
+        signals = replace(order, tracks=tuple(t for t in tracks if t.kind != "contacts"))
+        reads = [
+            read
+            for member in members
+            for allele in alleles(haplotype)
+            for read in self._reads(
+                order if member == PLAIN else signals, interval, replace(allele, member=member)
+            )
+        ]
         wanted = [(read, self._request(order, read)) for read in reads]
         # Reads without an edit in reach are the same for both alleles: one job.
         jobs = {request.id: (read, request) for read, request in wanted if request}
@@ -423,7 +433,8 @@ class Predictions:
         if bases is None:
             yield Span(one.low, one.high, "unavailable")
             return
-        missing = self._store.missing(self._key(card, bases), [track.id])
+        source = _as_read(card, track, one.read.allele.member)
+        missing = self._store.missing(self._key(card, bases), [source.id] if source else [])
         at = one.low
         for left, right in bases.padded(one.read.window, track.resolution, one.low, one.high):
             if missing and at < left:
@@ -459,12 +470,63 @@ class Predictions:
             n_bins: How many bins.
             allele: Which sequence; an alternate bin has the place of the reference bin.
         """
-        edges = np.linspace(start, end, n_bins + 1)
-        total = _Sums.empty(n_bins)
-        grid = allele.grid(card, bundle.reference)
-        for _, part in grid.parts(Interval(chromosome, start, end)):
-            total = total.merged(_Sums.of(self.values(card, bundle, track, part, allele), edges))
-        return Summary(*(a.astype(np.float32) for a in (total.mean, total.low, total.high)))
+        parts = allele.grid(card, bundle.reference).parts(Interval(chromosome, start, end))
+        return _summary(
+            (self.values(card, bundle, track, part, allele) for _, part in parts),
+            np.linspace(start, end, n_bins + 1),
+        )
+
+    def spread(
+        self, card: ModelCard, bundle: Bundle, track: Track, interval: Interval
+    ) -> tuple[Values, Values]:
+        """Returns mean minus and mean plus standard deviation over an ensemble of readings.
+
+        The members are those of ``alleles.ENSEMBLE``; where the genome lacks the flanks for one, it
+        is left out. The standard deviation is that of a sample, ``sqrt(sum((x - mean)^2) / (n -
+        1))``. Bins have no value while a member is still to be computed, or with one member alone.
+        """
+        read = [
+            (
+                Allele(member=member),
+                self.values(card, bundle, track, interval, Allele(member=member)),
+            )
+            for member in ENSEMBLE
+        ]
+        first = read[0][1]
+        values = np.stack([one.values for _, one in read]).astype(np.float64)
+        known = np.isfinite(values)
+        n = known.sum(0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.where(known, values, 0).sum(0) / n
+            sd = np.sqrt(np.where(known, (values - mean) ** 2, 0).sum(0) / (n - 1))
+        sd[n < 2] = np.nan
+        for allele, _ in read:
+            for span in self.spans(card, bundle, track, interval, allele):
+                if span.state == "missing":
+                    left = (span.start - first.start) // track.resolution
+                    right = -((first.start - span.end) // track.resolution)
+                    sd[max(left, 0) : right] = np.nan
+        low, high = ((mean + sign * sd).astype(np.float32) for sign in (-1, 1))
+        return first._replace(values=low), first._replace(values=high)
+
+    def summarise_spread(  # noqa: PLR0917 - the order of summarise
+        self,
+        card: ModelCard,
+        bundle: Bundle,
+        track: Track,
+        chromosome: str,
+        start: int,
+        end: int,
+        n_bins: int,
+        *,
+        upper: bool,
+    ) -> Summary:
+        """Returns one edge of ``spread`` in equal bins, as ``summarise`` does; computes nothing."""
+        parts = REFERENCE.grid(card, bundle.reference).parts(Interval(chromosome, start, end))
+        return _summary(
+            (self.spread(card, bundle, track, part)[upper] for _, part in parts),
+            np.linspace(start, end, n_bins + 1),
+        )
 
     def _reads(self, order: _Order, interval: Interval, allele: Allele) -> list[_Read]:
         """Returns what the network must read for a region, left out what the genome lacks."""
@@ -488,7 +550,9 @@ class Predictions:
         except SequenceUnavailableError:
             bases = None
         else:
-            bases = _Bases(sequence_sha256(text), unknown_runs(text, where.start))
+            offset, reverse = read.allele.member
+            runs = unknown_runs(text[::-1] if reverse else text, where.start + offset)
+            bases = _Bases(sequence_sha256(text), runs)
         with self._lock:
             self._bases[key] = bases
             if len(self._bases) > REMEMBERED:
@@ -496,9 +560,14 @@ class Predictions:
         return bases
 
     def _stored(self, card: ModelCard, bundle: Bundle, track: Track, read: _Read) -> Floats | None:
-        """Returns what is stored of a read, or None."""
+        """Returns what is stored of a read, in the places of the plus strand, or None."""
         bases = self._bases_of(bundle, read)
-        return None if bases is None else self._store.read(self._key(card, bases), track.id)
+        if bases is None:
+            return None
+        member = read.allele.member
+        source = _as_read(card, track, member)
+        found = self._store.read(self._key(card, bases), source.id) if source else None
+        return None if found is None else _in_place(found, member, track.resolution)
 
     def _key(self, card: ModelCard, bases: _Bases) -> WindowKey:
         return WindowKey(
@@ -514,7 +583,9 @@ class Predictions:
         bases = self._bases_of(order.bundle, read)
         if bases is None or bases.blank(read.window.use):
             return None
-        missing = self._store.missing(self._key(order.card, bases), _ids(order.tracks, read.window))
+        sources = (_as_read(order.card, track, read.allele.member) for track in order.tracks)
+        tracks = [track for track in sources if track]
+        missing = self._store.missing(self._key(order.card, bases), _ids(tracks, read.window))
         if not missing:
             return None
         # What a grid's window can tell at no great cost is not computed again for another row.
@@ -662,6 +733,47 @@ class _Sums:
         mean = np.divide(total, bases, out=np.full(len(total), np.nan), where=bases > 0)
         mean = np.where(self.bases == 0, other.mean, np.where(other.bases == 0, self.mean, mean))
         return _Sums(mean, np.fmin(self.low, other.low), np.fmax(self.high, other.high), bases)
+
+
+def _summary(values: Iterable[Values], edges: NDArray[np.float64]) -> Summary:
+    """Summarises native bins of several pieces between consecutive edges."""
+    total = _Sums.empty(len(edges) - 1)
+    for native in values:
+        total = total.merged(_Sums.of(native, edges))
+    return Summary(*(a.astype(np.float32) for a in (total.mean, total.low, total.high)))
+
+
+def _as_read(card: ModelCard, track: Track, member: Member) -> Track | None:
+    """Returns the track that holds a track's values where a member is read.
+
+    In the reverse complement the plus strand is the minus strand; None where the model has no track
+    of that one.
+    """
+    if not member.reverse or track.strand == ".":
+        return track
+    mate = f"{track.id[:-1]}{'-' if track.strand == '+' else '+'}"
+    return next((one for one in card.tracks if one.id == mate), None)
+
+
+def _in_place(values: Floats, member: Member, resolution: int) -> Floats:
+    """Returns what a member gives in the places where the plain reading has it.
+
+    A bin of the reverse complement counts from the other end. An offset that is less than half a
+    bin leaves each bin in its place, as is usual for such ensembles; a greater one moves the bins
+    by whole ones, and those that then have no value are NaN.
+    """
+    if member == PLAIN:
+        return values
+    found = values[::-1] if member.reverse else values
+    bins = round(member.offset / resolution)
+    if not bins:
+        return found
+    moved = np.full_like(found, np.nan)
+    if bins > 0:
+        moved[bins:] = found[:-bins]
+    else:
+        moved[:bins] = found[-bins:]
+    return moved
 
 
 def _integral(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:

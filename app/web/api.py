@@ -24,7 +24,7 @@ from app.genome.genes import GeneHit
 from app.genome.locus import format_interval, format_variant, format_width, parse_locus
 from app.genome.own_tracks import own_ids
 from app.genome.signals import ObservedTrack
-from app.inference.alleles import Allele, alleles
+from app.inference.alleles import ENSEMBLE, Allele, alleles
 from app.inference.jobs import Priority
 from app.web import describe
 from app.web.agreement import Agreement, agreement, paired_bins
@@ -248,6 +248,8 @@ def view() -> JSON:
         "highlights": describe.highlights(state),
         "overview": describe.overview(bundle, state.locus.chromosome),
         "genes": state.genes,
+        "ensemble": state.ensemble,
+        "spread": seen.spread,
         "strand": state.strand,
         "frames": state.frames,
         "panel": state.panel,
@@ -265,6 +267,7 @@ def view() -> JSON:
             edited=seen.haplotype is not None,
             sequence=lanes,
             expanded=state.genes == "expanded",
+            spread=seen.spread,
             explained=seen.explained,
         ),
     }
@@ -304,6 +307,8 @@ def predict() -> JSON:
         return {"complete": True, "failed": False, "message": "", "ready": "", "spans": []}
     haplotype = seen.haplotype
     ensure = partial(services().predictions.ensure, seen.card, seen.bundle, haplotype=haplotype)
+    if seen.spread:
+        ensure = partial(ensure, members=ENSEMBLE)
     locus = seen.state.locus
     progress = ensure(locus, seen.predicted, Priority.VIEW, retry=asked.get("retry") is True)
     ready = [data_version(seen.bundle, seen.card), progress.ready]

@@ -21,6 +21,7 @@ from app.web.rows import Part, Value
 from app.web.state import MAX_QUERY, ViewState
 from app.web.theme import Mode as Ground
 from app.web.tiles import MAX_BIN
+from app.web.transcripts import GeneRows
 
 openapi_api = Blueprint("openapi", __name__, url_prefix="/api/v1")
 
@@ -56,7 +57,7 @@ _VIEW: dict[str, Schema] = {
 #: Query of each route; what must be there is marked ``!``.
 _QUERIES: dict[str, dict[str, Schema]] = {
     "search": {"genome!": NAME, "q": TEXT},
-    "genes": {**_PLACE, "width": {**NUMBER, "minimum": 1}},
+    "genes": {**_PLACE, "width": {**NUMBER, "minimum": 1}, "genes": _one_of(GeneRows)},
     "next-gene": {
         **{"genome!": NAME, "chrom!": NAME, "pos!": NUMBER},
         "direction": _one_of(Literal["next", "previous"]),

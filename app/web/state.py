@@ -40,6 +40,7 @@ Theme = Literal["auto", "light", "dark"]
 Autoscale = Literal["group", "each", "modality"]
 Compare = Literal["overlay", "difference", "split", "reference", "alternate"]
 Frames = Literal["shown", "hidden"]
+Ensemble = Literal["off", "on"]
 Panel = Literal["none", "effects"]
 T = TypeVar("T")
 
@@ -88,6 +89,7 @@ class ViewState:
         strand: Which strand the row of the reference sequence shows.
         frames: Whether its translated reading frames are shown.
         genes: Which transcripts the gene row shows, and in which lines.
+        ensemble: Whether predictions have a band of their spread over an ensemble of readings.
         panel: What is open beside the tracks: ``effects`` is what the edits do.
     """
 
@@ -110,6 +112,7 @@ class ViewState:
     strand: Strands = "forward"
     frames: Frames = "shown"
     genes: GeneRows = "longest"
+    ensemble: Ensemble = "off"
     panel: Panel = "none"
     version: int = VERSION
 
@@ -388,6 +391,7 @@ def from_query(
         strand=reader.take_choice("strand", get_args(Strands)),  # type: ignore[arg-type]
         frames=reader.take_choice("frames", get_args(Frames)),  # type: ignore[arg-type]
         genes=reader.take_choice("genes", get_args(GeneRows)),  # type: ignore[arg-type]
+        ensemble=reader.take_choice("ensemble", get_args(Ensemble)),  # type: ignore[arg-type]
         panel=reader.take_choice("panel", get_args(Panel)),  # type: ignore[arg-type]
         **chosen,  # type: ignore[arg-type]
     )

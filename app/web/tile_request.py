@@ -14,7 +14,7 @@ from app.errors import BadInputError, LimitError, LocuscopeError, NotFoundError
 from app.genome.catalogue import Bundle
 from app.genome.haplotype import Haplotype
 from app.genome.signals import ObservedTrack
-from app.inference.alleles import Allele
+from app.inference.alleles import ENSEMBLE, Allele
 from app.inference.predictions import Span
 from app.web.services import services
 from app.web.tiles import MAX_TRACKS, TILE, Summarise, TileRange, TrackTiles, planes, tiles
@@ -24,6 +24,8 @@ log = logging.getLogger("locuscope.web")
 
 #: Before the id of a predicted track: of the alternate allele.
 ALTERNATE = "alt:"
+#: Before the id of a predicted track: the edges of its band over an ensemble of readings.
+LOWER, UPPER = "low:", "high:"
 
 #: Predictions are read over at most this many times the widest view (tiles reach beyond it), and
 #: this many native bins.
@@ -43,7 +45,20 @@ class AlternateTrack:
         return ALTERNATE + self.track.id
 
 
-AnyTrack = Track | AlternateTrack | ObservedTrack
+@dataclass(frozen=True)
+class SpreadEdge:
+    """One edge of the band of a predicted track: its mean over an ensemble, less or plus its SD."""
+
+    track: Track
+    upper: bool
+
+    @property
+    def id(self) -> str:
+        """What names it in a request."""
+        return (UPPER if self.upper else LOWER) + self.track.id
+
+
+AnyTrack = Track | AlternateTrack | SpreadEdge | ObservedTrack
 
 
 def read_tracks(text: str, bundle: Bundle, card: ModelCard | None) -> list[AnyTrack]:
@@ -61,6 +76,8 @@ def read_tracks(text: str, bundle: Bundle, card: ModelCard | None) -> list[AnyTr
     known: dict[str, AnyTrack] = dict(bundle.tracks)
     known |= {track.id: track for track in signals}
     known |= {one.id: one for one in map(AlternateTrack, signals)}
+    edges = [SpreadEdge(track, upper) for track in signals for upper in (False, True)]
+    known |= {one.id: one for one in edges}
     others = {track.id for track in card.tracks if track not in signals} if card else set()
     for id_ in ids:
         if id_.removeprefix(ALTERNATE) in others | set(bundle.contacts):
@@ -97,9 +114,11 @@ class TileRequest:
             self.where.chromosome, start, end if length is None else max(start, min(end, length))
         )
 
-    def allele(self, track: Track | AlternateTrack) -> Allele:
-        """Returns which sequence a track is predicted of."""
-        return Allele(self.haplotype, isinstance(track, AlternateTrack))
+    def alleles(self, track: AnyTrack) -> list[Allele]:
+        """Returns which sequences a track is predicted of, and in which ways they are read."""
+        if isinstance(track, SpreadEdge):
+            return [Allele(member=member) for member in ENSEMBLE]
+        return [Allele(self.haplotype, isinstance(track, AlternateTrack))]
 
     def spans(self, track: AnyTrack) -> list[Span]:
         """Returns where a track is not computed yet, or cannot be; nothing of what is measured."""
@@ -107,9 +126,13 @@ class TileRequest:
             return []
         if self.too_wide(_about(track)):
             return []
-        return services().predictions.spans(
-            self.card, self.bundle, _about(track), self.interval, self.allele(track)
-        )
+        return [
+            span
+            for allele in self.alleles(track)
+            for span in services().predictions.spans(
+                self.card, self.bundle, _about(track), self.interval, allele
+            )
+        ]
 
     def too_wide(self, track: Track) -> bool:
         """Whether the tiles reach further than predictions are read."""
@@ -124,18 +147,16 @@ class TileRequest:
         about = _about(track)
         if self.card is None or self.too_wide(about):
             raise LimitError("Zoom in to see predictions.")
-        return partial(
-            services().predictions.summarise,
-            self.card,
-            self.bundle,
-            about,
-            allele=self.allele(track),
-        )
+        predictions = services().predictions
+        which = (self.card, self.bundle, about)
+        if isinstance(track, SpreadEdge):
+            return partial(predictions.summarise_spread, *which, upper=track.upper)
+        return partial(predictions.summarise, *which, allele=self.alleles(track)[0])
 
     def read(self, track: AnyTrack) -> TrackTiles:
         """Reads the tiles of a track; one that fails has no values, and says why."""
         about = _about(track)
-        id_ = track.id if isinstance(track, AlternateTrack) else about.id
+        id_ = track.id if isinstance(track, AlternateTrack | SpreadEdge) else about.id
         n_planes = planes(self.where.bin, about.resolution)
         try:
             values = tiles(self.summarise(track), self.where)[:, :n_planes]

@@ -532,3 +532,48 @@ def test_the_menu_sets_scale_top_colour_and_height(rows):
     )
     assert line == "#e69f00"
     assert rows.text(".row-top") == "12.5 symlog"
+
+
+# ---- Spread over an ensemble ---------------------------------------------------------------------
+
+DRAWN = """
+const {view} = locuscope.state();
+return document.getElementById('figure').data.filter(t => t.meta?.part === arguments[0])
+  .map(t => [t.x, t.y, t.meta.series[0]]);
+"""
+
+
+def test_the_spread_is_a_band_around_the_prediction(site, driver):
+    """The band lies between the edges that the API gives, bin by bin, and is in the link."""
+    resize(driver, 1440, 900)
+    page = Page(driver, site)
+    row = "baskerville-human74/DNASE/ENCFF136DBS/."
+    page.open(locus="chr22:21,735,001-21,737,000", track=row)
+    assert page.run(DRAWN, "band") == []
+    page.keys("m")
+    page.until("return locuscope.state().view.spread", what="the key did nothing")
+    page.until(
+        "const t = document.getElementById('figure').data.find(t => t.meta?.part === 'band');"
+        "return t && t.x.length > 100 && locuscope.state().progress.complete",
+        seconds=280,
+        what="no band was drawn",
+    )
+    assert query(page)["ensemble"] == ["on"]
+    ((x, y, series),) = page.run(DRAWN, "band")
+    edges = page.run(
+        "const {where} = locuscope.state(); return arguments[0].map(at => ['low:', 'high:'].map("
+        "e => locuscope.valueAt(where.scene, e + arguments[1], where.chromosome, where.bin, at, 0)))",
+        [21_735_520, 21_736_000, 21_736_480],
+        row,
+    )
+    top = page.run("return locuscope.tops().get(arguments[0]).tops[0]", row)
+    for at, (low, high) in zip([21_735_520, 21_736_000, 21_736_480], edges, strict=True):
+        assert low < high
+        drawn = {round(px, 3) for left, px in zip(x, y, strict=True) if left == at}
+        for value in (low, high):
+            px = series["base"] - series["height"] * value / top
+            assert any(abs(px - one) < 0.01 for one in drawn), (at, value)
+    page.screenshot("spread")
+    point(page, 21_736_000, 100)
+    page.until("return document.querySelector('.cross-value')?.textContent.includes('SD')")
+    assert page.complaints() == []

@@ -81,6 +81,7 @@ def views(draw: st.DrawFn, bundle: Bundle, card: ModelCard) -> ViewState:
         strand=draw(st.sampled_from(["forward", "reverse", "both"])),
         frames=draw(st.sampled_from(["shown", "hidden"])),
         genes=draw(st.sampled_from(["longest", "collapsed", "expanded"])),
+        ensemble=draw(st.sampled_from(["off", "on"])),
     )
 
 

@@ -18,7 +18,7 @@ from app.web.figures.genes import gene_traces, hit_boxes, pack_lanes
 from app.web.figures.sequence import SequenceLane
 from app.web.rows import OVERLAID_LABEL, OVERLAID_TOP, Row
 from app.web.theme import DIFFERENCE, FONT, PALETTE, SIZES, Mode, modality_colour, rgba
-from app.web.tile_request import ALTERNATE
+from app.web.tile_request import ALTERNATE, LOWER, UPPER
 from app.web.transcripts import GeneLine, as_seen
 
 Overlay = Literal["stacked", "overlay", "mirror"]
@@ -45,6 +45,7 @@ class Series:
         sign: 1 if values rise, -1 if they hang.
         minus: Track id whose values are subtracted; empty for none.
         only: Which differences are drawn.
+        floor: Track id of the lower edge where a band is drawn rather than an area.
     """
 
     track: str
@@ -54,6 +55,7 @@ class Series:
     sign: int
     minus: str = ""
     only: Literal["", "gain", "loss"] = ""
+    floor: str = ""
 
 
 def _halves(top: float, height: float, n_strands: int) -> list[tuple[float, float, int]]:
@@ -66,7 +68,7 @@ def _halves(top: float, height: float, n_strands: int) -> list[tuple[float, floa
 
 def row_series(
     row: Row, top: float, overlay: Overlay
-) -> dict[Literal["predicted", "observed"], list[Series]]:
+) -> dict[Literal["predicted", "observed", "band"], list[Series]]:
     """Returns where each track of a row is drawn.
 
     Args:
@@ -84,7 +86,7 @@ def row_series(
     else:
         half = row.height / 2
         bands = {"predicted": (top, half), "observed": (top + half, half)}
-    placed: dict[Literal["predicted", "observed"], list[Series]] = {}
+    placed: dict[Literal["predicted", "observed", "band"], list[Series]] = {}
     for part, tracks in (("predicted", predicted), ("observed", observed)):
         if not tracks:
             continue
@@ -150,6 +152,9 @@ def _signal_trace(part: str, row: Row, series: list[Series], mode: Mode) -> dict
     if part in ("predicted", "alternate"):
         opacity = 0.35 if row.host else 0.7
         style = {"line": {"width": 1, "color": colour}, "fillcolor": rgba(colour, opacity)}
+    elif part == "band":
+        ink = PALETTE[mode]["ink"]
+        style = {"line": {"width": 0.75, "color": rgba(ink, 0.55)}, "fillcolor": rgba(ink, 0.25)}
     elif part == "reference":
         style = {"line": {"width": 1.25, "color": muted}, "fillcolor": rgba(muted, 0.08)}
     elif part in DIFFERENCE[mode]:
@@ -186,6 +191,7 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
     edited: bool = False,
     sequence: Sequence[SequenceLane] = (),
     expanded: bool = False,
+    spread: bool = False,
     explained: bool = False,
 ) -> dict[str, Any]:
     """Builds the figure of a view.
@@ -201,6 +207,7 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
         edited: Whether reference and alternate are compared.
         sequence: Lanes of the row of the reference sequence, which the client draws.
         expanded: Whether each transcript has a line of its own.
+        spread: Whether predictions have a band of their spread over an ensemble.
         explained: Whether there is a row of in silico mutagenesis, which the client draws.
 
     Returns:
@@ -237,7 +244,12 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
                 drawn = compare.setdefault(how, [])
                 drawn += [_signal_trace(part, row, s, mode) for part, s in parts.items()]
             series = {part: s for part, s in series.items() if part == "observed"}
-        for part in ("observed", "predicted"):
+        if spread and "predicted" in series:
+            series["band"] = [
+                replace(s, track=UPPER + s.track, floor=LOWER + s.track)
+                for s in series["predicted"]
+            ]
+        for part in ("observed", "predicted", "band"):
             if part in series:
                 traces.append(_signal_trace(part, row, series[part], mode))
         baselines += sorted({s.base for part in series.values() for s in part})

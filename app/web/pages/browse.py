@@ -32,6 +32,7 @@ KEYS = (
     ("Home End", "start and end of the chromosome"),
     ("c", "show or hide the contact map"),
     ("4", "contacts of the place under the crosshair (virtual 4C); again: none"),
+    ("m", "spread of the predictions over an ensemble of readings"),
     ("Tab", "to the label of a row; there:"),
     ("↑ ↓", "previous, next row; with Alt move it, with Shift resize it"),
     ("Enter Del", "menu of the row; hide it"),
@@ -238,6 +239,14 @@ def _side(cards: dict[str, ModelCard]) -> html.Aside:
                 fullWidth=True,
                 **_attributes(aria_label="What shares one scale"),
             ),
+            dmc.Switch(
+                id="ensemble",
+                label="Spread over 6 readings (m)",
+                description="Mean ± SD: both strands, each read 0 and ±1 bp off",
+                size="xs",
+                mt=8,
+                checked=False,
+            ),
             html.H2("Tracks"),
             _button("choose-file", "Add a file", f"A track of your own: {ENDINGS_TEXT} (o)"),
             dmc.Tree(
@@ -388,6 +397,7 @@ def register(app: Dash) -> None:
         ("track-tree", "checked", "tracks"),
         ("overlay", "value", "overlay"),
         ("autoscale", "value", "autoscale"),
+        ("ensemble", "checked", "ensemble"),
         ("compare", "value", "compare"),
     ):
         app.clientside_callback(  # type: ignore[no-untyped-call]
