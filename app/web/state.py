@@ -158,6 +158,7 @@ _DEFAULTS = {
     "strand": "forward",
     "frames": "shown",
     "genes": "longest",
+    "ensemble": "off",
     "panel": "none",
 }
 #: Keys that choose what is seen; a link with none of them opens the genome's first view.

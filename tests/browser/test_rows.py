@@ -561,8 +561,9 @@ def test_the_spread_is_a_band_around_the_prediction(site, driver):
     assert query(page)["ensemble"] == ["on"]
     ((x, y, series),) = page.run(DRAWN, "band")
     edges = page.run(
-        "const {where} = locuscope.state(); return arguments[0].map(at => ['low:', 'high:'].map("
-        "e => locuscope.valueAt(where.scene, e + arguments[1], where.chromosome, where.bin, at, 0)))",
+        "const {scene, chromosome, bin} = locuscope.state().where;"
+        "return arguments[0].map(at => ['low:', 'high:'].map(edge =>"
+        "locuscope.valueAt(scene, edge + arguments[1], chromosome, bin, at, 0)))",
         [21_735_520, 21_736_000, 21_736_480],
         row,
     )
