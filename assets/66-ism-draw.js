@@ -5,7 +5,8 @@
   const ls = window.locuscope;
   const LETTER_PX = 4; // narrower bases are drawn as bars
   const NAMES_PX = 16; // above the letters: room for motif names
-  const LABELLED = 12; // of the strongest changes
+  const LABELLED = 12; // of the strongest changes, where they do not cover each other
+  const LABEL_PX = 34;
 
   // ---- Letters in a box of 1 x 1, as closed polygons; holes run the other way -----------------
 
@@ -110,9 +111,12 @@
       ({ i, at }) =>
         `<circle class="base-${changes[i].letter}" cx="${x(at)}" cy="${y(i).toFixed(1)}" r="${radius}"/>`,
     );
-    const labelled = [...columns]
-      .sort((a, b) => Math.abs(changes[b.i].value) - Math.abs(changes[a.i].value))
-      .slice(0, LABELLED);
+    const labelled = [];
+    const strength = ({ i }) => Math.abs(changes[i].value);
+    const apart = (a, b) => Math.abs(a.at - b.at) * px > LABEL_PX || Math.abs(y(a.i) - y(b.i)) > 11;
+    for (const one of [...columns].sort((a, b) => strength(b) - strength(a)).slice(0, LABELLED)) {
+      if (labelled.every((other) => apart(one, other))) labelled.push(one);
+    }
     const words = labelled.map(({ i, at }) => {
       const side = at * px > 40 ? [-radius - 2, "end"] : [radius + 2, "start"];
       return (

@@ -218,7 +218,7 @@
     node.style.height = `${at.height}px`;
     const { ism } = view;
     const head = make("div", "row-head");
-    head.append(make("b", "", ism.method === "ism" ? "ISM" : ism.method === "gradient" ? "Gradient" : "DeepLIFT"));
+    head.append(make("b", "", ism.method === "ism" ? "ISM" : "Gradient \u00d7 input"));
     if (ism.background === "alternate") head.append(make("span", "muted", "alternate"));
     const menu = make("button", "row-menu", "\u22ef");
     menu.setAttribute("aria-label", "Settings of in silico mutagenesis (i)");
@@ -285,7 +285,7 @@
     if (found && found.complete) return null;
     const done = ready() && found.total ? `${found.done} of ${found.total} bases` : "";
     if (stopped) return { text: `Stopped${done && `: ${done}`}.`, button: "Continue", run: again };
-    const about = { gradient: "Gradients. ", deeplift: "DeepLIFT. " }[wanted().method] || "";
+    const about = wanted().method === "gradient" ? "Gradients. " : "";
     return { text: about + ((found && found.message) || "Waiting"), button: "Cancel", run: cancel };
   }
 

@@ -5,7 +5,7 @@
   const { $, make } = ls;
   const CHANGES = 12;
   const TITLE = "In silico mutagenesis";
-  const METHODS = { ism: "Every single-base change", gradient: "Gradient \u00d7 input", deeplift: "DeepLIFT" };
+  const METHODS = { ism: "Every single-base change", gradient: "Gradient \u00d7 input" };
   const SCORES = { lfc: "ln ratio of the mean", difference: "Difference of the sum" };
   const BACKGROUNDS = { reference: "Reference", alternate: "Alternate" };
 

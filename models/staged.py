@@ -24,6 +24,10 @@ from models.card import Track
 Skips = tuple[Tensor, ...]
 Span = tuple[int, int]
 
+#: Changed sequences that are computed together, where more of them do not fit into the cache of a
+#: processor; all of a call on any other device.
+BATCH = {"cpu": 3}
+
 
 class _Reference(NamedTuple):
     """What is kept of the unchanged sequence between calls."""
@@ -78,8 +82,21 @@ class StagedModel(SequenceModel):
     ) -> dict[str, Tensor]:
         """Predicts windows of changed sequences; see ``SequenceModel.predict_substitutions``."""
         whole = self._encoded(one_hot)
+        size = BATCH.get(one_hot.device.type, len(substitutions))
+        parts = [substitutions[i : i + size] for i in range(0, len(substitutions), size)]
+        rows = [self._predict_some(whole, part, tracks, windows) for part in ([], *parts)]
+        return {track.id: torch.cat([row[track.id] for row in rows]) for track in tracks}
+
+    def _predict_some(
+        self,
+        whole: _Reference,
+        substitutions: Sequence[Substitution],
+        tracks: Sequence[Track],
+        windows: Sequence[Window],
+    ) -> dict[str, Tensor]:
+        """Predicts windows of some changed sequences, or without any those of the unchanged one."""
         count = whole.tokens.shape[-1]
-        tokens = whole.tokens.repeat(1 + len(substitutions), 1, 1)
+        tokens = whole.tokens.repeat(max(len(substitutions), 1), 1, 1)
         skips = tuple(skip[:0, :, :0] for skip in whole.skips)
         low = 0
         if substitutions:
@@ -111,7 +128,7 @@ class StagedModel(SequenceModel):
     def _splice(
         self, whole: _Reference, tokens: Tensor, substitutions: Sequence[Substitution]
     ) -> tuple[int, Skips]:
-        """Writes the tokens that differ into the rows of ``tokens`` after the first.
+        """Writes the tokens that differ into ``tokens``, one row a changed sequence.
 
         Returns:
             The first of these tokens, and the skips over them, one row a changed sequence.
@@ -124,7 +141,7 @@ class StagedModel(SequenceModel):
         left, right = max(low - margin, 0), min(high + margin, count)
         piece = whole.one_hot[:, left * stride : right * stride]
         encoded, skips = self.encode(changed(piece, substitutions, left * stride))
-        tokens[1:, :, low:high] = encoded[..., low - left : high - left]
+        tokens[..., low:high] = encoded[..., low - left : high - left]
 
         def inner(skip: Tensor) -> Tensor:
             finer = skip.shape[-1] // (right - left)
@@ -141,21 +158,22 @@ class StagedModel(SequenceModel):
 
 
 def _patched(whole: Tensor, part: Tensor, low: int, span: Span, tokens: int) -> Tensor:
-    """Returns a skip over some tokens: row 0 unchanged, the others with what differs put in.
+    """Returns a skip over some tokens, one row a changed sequence, with what differs put in.
 
     Args:
         whole: The skip of the unchanged sequence, shape (1, channels, finer * tokens).
-        part: What differs, shape (changed sequences, channels, positions), from token ``low`` on.
+        part: What differs, shape (changed sequences, channels, positions), from token ``low`` on;
+            without sequences the unchanged one is returned.
         low: The first token of ``part``.
         span: The tokens to return.
         tokens: Tokens of the whole window.
     """
     finer = whole.shape[-1] // tokens
     left, right = span[0] * finer, span[1] * finer
-    result = whole[..., left:right].repeat(1 + len(part), 1, 1)
+    if not len(part):
+        return whole[..., left:right]
+    result = whole[..., left:right].repeat(len(part), 1, 1)
     start, end = max(low * finer, left), min(low * finer + part.shape[-1], right)
     if start < end:
-        result[1:, :, start - left : end - left] = part[
-            ..., start - low * finer : end - low * finer
-        ]
+        result[..., start - left : end - left] = part[..., start - low * finer : end - low * finer]
     return result

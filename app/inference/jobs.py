@@ -411,6 +411,13 @@ class Claim:
     sequence: str
 
 
+def _packed(arrays: Arrays) -> bytes:
+    """Returns arrays as safetensors, which writes the memory of an array whatever its order."""
+    plain = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    data: bytes = safetensors.numpy.save(plain)
+    return data
+
+
 class JobDesk:
     """The side that computes: takes jobs, keeps them alive, hands in what came out.
 
@@ -462,7 +469,7 @@ class JobDesk:
         """Hands in the result, and how long it took (``JobRequest.pace``)."""
         self._finish(
             keys=[_key("job", id_), _key("beat", id_), PREFIX + "pace", scripts.COUNTS],
-            args=[safetensors.numpy.save(dict(arrays)), RESULT_MS, pace, seconds],
+            args=[_packed(arrays), RESULT_MS, pace, seconds],
         )
 
     def fail(self, id_: str, message: str) -> None:

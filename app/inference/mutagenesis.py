@@ -47,7 +47,7 @@ PROBABILITIES = ("SPLICE_SITES", "SPLICE_SITE_USAGE", "BASE_PROBABILITY", "ELEME
 #: Every eighth base first, then those between: residues modulo 8 in the order of their jobs.
 ORDER = (0, 4, 2, 6, 1, 5, 3, 7)
 #: Bases from whose residues one job is made: it has at most ``SPAN / 8`` of them.
-SPAN = 64
+SPAN = 32
 #: Jobs that are submitted at once.
 AHEAD = 12
 
@@ -279,17 +279,18 @@ class Mutagenesis:
         """
         stored = _Stored(self._store, target)
         missing = stored.missing()
-        requests = [stored.request(chunk) for chunk in chunks(missing)]
-        statuses: list[JobStatus] = []
+        requests = [stored.request(chunk) for chunk in chunks(missing)[:AHEAD]]
+        waiting: dict[MutagenesisRequest, JobStatus] = {}
         error = ""
         try:
-            statuses = self._advance(target, stored, requests[:AHEAD], retry=retry)
+            waiting = self._advance(target, stored, requests, retry=retry)
         except LocuscopeError as problem:
             error = problem.message
+        statuses = list(waiting.values())
         error = error or next((s.error for s in statuses if s.state == "failed"), "")
         left = len(stored.missing())
         total = sum(base != "N" for base in target.bases)
-        eta = _eta(statuses, left)
+        eta = _eta(waiting, left)
         if not error and left and not any(s.state == "running" for s in statuses):
             error = why_waiting(self._jobs, target.card)
         return Effects(
@@ -309,10 +310,10 @@ class Mutagenesis:
         requests: Sequence[MutagenesisRequest],
         *,
         retry: bool,
-    ) -> list[JobStatus]:
+    ) -> dict[MutagenesisRequest, JobStatus]:
         """Submits and collects jobs; returns where those stand that are not done."""
         if not requests:
-            return []
+            return {}
         statuses = self._jobs.status([request.id for request in requests])
         for request in requests:
             status = statuses[request.id]
@@ -331,7 +332,7 @@ class Mutagenesis:
                 )
                 status = JobStatus("queued")
             statuses[request.id] = status
-        return [status for status in statuses.values() if status.state != "done"]
+        return {one: statuses[one.id] for one in requests if statuses[one.id].state != "done"}
 
 
 def chunks(positions: Sequence[int]) -> list[tuple[int, ...]]:
@@ -397,16 +398,15 @@ class _Stored:
         return f"mutagenesis/{self._target.readout.key}/{position}"
 
 
-def _eta(statuses: Sequence[JobStatus], left: int) -> float | None:
+def _eta(waiting: Mapping[MutagenesisRequest, JobStatus], left: int) -> float | None:
     """Estimates the time for all bases that are left from that of the jobs that wait.
 
     Those are the next ones, and what is estimated of the last of them is the time for all of them.
     """
-    known = [s.eta_seconds for s in statuses if s.eta_seconds is not None]
+    known = [s.eta_seconds for s in waiting.values() if s.eta_seconds is not None]
     if not known:
         return None
-    waiting = len(statuses) * SPAN / len(ORDER)
-    return max(known) * max(left / waiting, 1.0)
+    return max(known) * max(left / sum(len(one.positions) for one in waiting), 1.0)
 
 
 def _message(done: int, total: int, statuses: Sequence[JobStatus], eta: float | None) -> str:

@@ -19,7 +19,7 @@ from models.card import ModelCard, Precision
 ALL_TRACKS = 128
 
 Score = Literal["lfc", "difference"]
-Attribution = Literal["gradient", "deeplift"]
+Attribution = Literal["gradient"]
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class MutagenesisRequest(JobRequest):
 
 @dataclass(frozen=True)
 class AttributionRequest(JobRequest):
-    """What each base of an interval adds to a read-out, by the gradient or by DeepLIFT.
+    """What each base of an interval adds to a read-out, by the gradient.
 
     Attributes:
         readout: What is explained.

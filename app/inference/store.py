@@ -61,7 +61,9 @@ def code_version(family: str) -> str:
     """
     digest = hashlib.sha256(version("locuscope").encode())
     spec = importlib.util.find_spec(f"models.{family}")
-    sources = [Path(__file__).with_name(name) for name in ("compute.py", "attribution.py")]
+    sources = [
+        Path(__file__).with_name(name) for name in ("compute.py", "attribution.py", "motifs.py")
+    ]
     models = importlib.util.find_spec("models")
     if models is not None and models.origin:
         sources += [Path(models.origin).with_name(name) for name in ("base.py", "staged.py")]

@@ -18,7 +18,7 @@ from app.inference.requests import Attribution, Score
 from app.web.transcripts import longest_per_gene
 from models.card import ModelCard, Track
 
-Method = Literal["ism", "gradient", "deeplift"]
+Method = Literal["ism", "gradient"]
 Background = Literal["reference", "alternate"]
 Show = Literal["logo", "heat", "lollipop"]
 Word = TypeVar("Word", bound=str)
@@ -201,7 +201,7 @@ def _word(text: str, known: Sequence[Word], what: str) -> Word | None:
         if text == word:
             return word
     if text:
-        words = f"{', '.join(known[:-1])} or {known[-1]}"
+        words = " or ".join(filter(None, (", ".join(known[:-1]), known[-1])))
         raise BadInputError(f"“{text[:60]}” is no {what} of in silico mutagenesis; it is {words}.")
     return None
 

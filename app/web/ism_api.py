@@ -33,7 +33,6 @@ SCORE_TEXTS = {
 METHOD_TEXTS = {
     "ism": "in silico mutagenesis: minus the mean effect of the three changes of a base",
     "gradient": "gradient in the base that is there, minus the mean over the four bases",
-    "deeplift": "DeepLIFT, mean over shuffled sequences as references",
 }
 
 

@@ -219,7 +219,7 @@ def test_coarse_comes_before_fine():
     first = [p for chunk in order for p in chunk][:25]
     assert first == list(range(104, 300, 8))
     assert [p for chunk in order for p in chunk][25:50] == list(range(100, 300, 8))
-    assert max(len(chunk) for chunk in order) == 8
+    assert max(len(chunk) for chunk in order) == 4
 
 
 def test_overlapping_intervals_share_their_jobs():

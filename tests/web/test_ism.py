@@ -37,7 +37,7 @@ def test_interval_alone_gets_read_out_and_score(catalogue, cards):
     [
         f"chr1:50001-50200;track={D1};mask=chr1:50001-50200;score=difference",
         f"chr1:2001-2100;track={D1};mask=exons:ALPHA;score=lfc;by=gradient;show=heat",
-        f"chr1:29951-30000;track={D1};mask=tss:BETA+1;score=lfc;by=deeplift;on=alternate",
+        f"chr1:29951-30000;track={D1};mask=tss:BETA+1;score=lfc;by=gradient;on=alternate",
         "chr1:2001-2001;track=toy/CAGE/c1/-;mask=tss:ALPHA;score=lfc;show=lollipop",
     ],
 )
@@ -55,7 +55,7 @@ def test_link_survives_a_round_trip(text, catalogue, cards):
         ("chr1:50001-50501", "takes 500 bp at most, not 501"),
         ("chr1:50001-50200;track=toy/DNASE/none/.", "no track"),
         ("chr1:50001-50200;score=best", "no score of in silico mutagenesis; it is lfc or"),
-        ("chr1:50001-50200;by=magic", "ism, gradient or deeplift"),
+        ("chr1:50001-50200;by=magic", "ism or gradient"),
         ("chr1:50001-50200;mask=chr2:1-100", "Both must be on one chromosome"),
         ("chr1:50001-50200;mask=exons:NONE", "no gene"),
         ("nowhere:1-2", "nowhere"),
