@@ -534,6 +534,30 @@ def test_the_menu_sets_scale_top_colour_and_height(rows):
     assert rows.text(".row-top") == "12.5 symlog"
 
 
+# ---- Highlights ----------------------------------------------------------------------------------
+
+
+def test_a_highlight_has_a_note_that_is_edited_and_is_removed(rows):
+    marks = ["chr1:2001-2010;first", "chr1:2051-2060"]
+    rows.open(locus="chr1:2,001-2,100", highlight=marks)
+    flags = "return [...document.querySelectorAll('.highlight-flag')].map(f => f.textContent)"
+    assert rows.run(flags) == ["first", "\u2691"]
+    rows.elements(".highlight-flag")[1].send_keys(Keys.ENTER)
+    rows.until("return document.activeElement.classList.contains('highlight-note')")
+    rows.keys("CTCF; site > 1 & more\n")
+    rows.until("return document.querySelectorAll('.highlight-flag')[1].textContent.length > 1")
+    rows.driver.refresh()
+    rows.wait_drawn()
+    assert rows.run(flags) == ["first", "CTCF; site > 1 & more"]
+    rows.screenshot("highlight_notes")
+    rows.elements(".highlight-flag")[1].click()
+    next(b for b in rows.elements("#menu button") if b.text == "Remove highlight").click()
+    rows.until("return document.querySelectorAll('.highlight-flag').length === 1")
+    assert query(rows)["highlight"] == marks[:1]
+    rows.keys("u")
+    rows.until("return document.querySelectorAll('.highlight-flag').length === 2")
+
+
 # ---- Spread over an ensemble ---------------------------------------------------------------------
 
 DRAWN = """

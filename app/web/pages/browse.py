@@ -55,6 +55,7 @@ MOUSE = (
     ("Shift + drag", "select a region: zoom, highlight, ISM, export, edit it"),
     ("Drag a row's label", "move the row; dropped on another, drawn over it"),
     ("Drag a row's lower edge", "resize it"),
+    ("Click a highlight's flag", "edit its note, zoom to it, remove it; Tab goes there too"),
     ("Click a gene", "its names, strand, locus and exons"),
     ("Click a base", "from 6 px a base on: its three substitutions"),
     ("Click a contact map", "contacts of the base under the pointer (virtual 4C)"),
