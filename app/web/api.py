@@ -373,12 +373,16 @@ def get_tiles() -> Response:
     response.set_etag(tag)
     if request.if_none_match.contains(tag):
         response.status_code = 304
+    elif kept := services().answers.get(tag):
+        response.data = kept
     else:
         read = [asked.read(track) for track in asked.tracks]
         response.data = pack(where, read, partial=partial_)
         if any(track.error for track in read):
             response.headers["Cache-Control"] = "no-store"
             return response
+        if not (partial_ or own):
+            services().answers.keep(tag, response.data)
     keep = request.args.get("v") and not partial_
     response.headers["Cache-Control"] = FOREVER if keep else "no-cache"
     return response

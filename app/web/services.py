@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from flask import current_app
@@ -16,6 +16,7 @@ from app.inference.mutagenesis import Mutagenesis
 from app.inference.predictions import Predictions
 from app.inference.store import ResultStore
 from app.settings import Settings
+from app.web.answers import AnswerCache
 from models import registry
 from models.card import ModelCard
 
@@ -34,6 +35,7 @@ class Services:
         mutagenesis: Effects of single-base changes, stored or asked for.
         explanations: Attributions and names of motifs, stored or asked for.
         own: Tracks that visitors have brought.
+        answers: Tiles that were sent lately.
     """
 
     settings: Settings
@@ -45,6 +47,7 @@ class Services:
     mutagenesis: Mutagenesis
     explanations: Explanations
     own: OwnTracks
+    answers: AnswerCache = field(default_factory=AnswerCache)
 
     def workers(self) -> list[WorkerInfo]:
         """Returns the workers that are alive; none where no broker answers."""
