@@ -131,7 +131,7 @@
     ">": () => ls.selectRight(),
     ":": () => ls.selectRight(),
     b: () => ls.baseHere(),
-    o: () => ls.genesHere(),
+    k: () => ls.genesHere(),
     m: () => ls.toggleEnsemble(),
     t: () => ls.nextGenes(),
     r: () => ls.nextStrand(),

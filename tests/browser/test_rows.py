@@ -315,7 +315,7 @@ def test_a_click_on_a_gene_opens_what_is_known_of_it(rows):
     rows.until("return locuscope.state().base.start === 2950")
     rows.keys(Keys.ESCAPE)
     # By keys: all transcripts at the base in the middle.
-    rows.keys("o")
+    rows.keys("k")
     rows.until("return document.querySelectorAll('#drawer .gene-facts').length === 3")
     rows.keys(Keys.ESCAPE)
 

@@ -23,7 +23,7 @@ KEYS = (
     ("a", "flip between reference and alternate"),
     (", .", "move the crosshair; with Shift select a region"),
     ("b", "substitutions of the base under the crosshair, or in the middle"),
-    ("o", "genes there: names, strand, exons"),
+    ("k", "genes there: names, strand, exons"),
     ("t", "gene row: one transcript a gene, collapsed, all transcripts"),
     ("x", "effects: table of what the edits do"),
     ("Delete", "delete the selection in silico"),
