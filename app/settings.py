@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     )
     logs: Literal["text", "json"] = "text"
     device: str = Field("", description="torch device of the worker; empty: the first GPU, or cpu")
+    remote_hosts: str = Field(
+        "", description="hosts from which visitors may fetch tracks, separated by commas"
+    )
     max_view: int = Field(10_000_000, description="widest region in bp that a model predicts", gt=0)
 
     @property
@@ -51,6 +54,11 @@ class Settings(BaseSettings):
         """Folders searched for ``<model folder>/<file>``, first hit wins."""
         given = tuple(Path(p).expanduser() for p in self.weights.split(os.pathsep) if p)
         return (*given, Path(platformdirs.user_data_dir("locuscope")) / "weights")
+
+    @property
+    def allowed_hosts(self) -> frozenset[str]:
+        """Hosts from which visitors may fetch tracks; none unless they are named."""
+        return frozenset(host.strip().lower() for host in self.remote_hosts.split(",")) - {""}
 
     @property
     def runtime_dir(self) -> Path:

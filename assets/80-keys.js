@@ -63,6 +63,7 @@
     "copy-link": copyLink,
     "show-export": () => ls.openExport(),
     "choose-file": () => ls.chooseFile(),
+    "ask-address": () => ls.askAddress(),
     "toggle-theme": () => {
       const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
       setTheme(theme);

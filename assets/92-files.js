@@ -11,15 +11,19 @@
   // ---- Own tracks -----------------------------------------------------------------------------
 
   async function addTrack(file) {
-    const { view, params } = ls.state();
-    const query = new URLSearchParams({ genome: view.genome.id, name: file.name });
+    const { view } = ls.state();
     ls.toast(`Reading ${file.name}`);
-    const response = await ls.request(`/api/v1/own?${query}`, {
-      method: "POST",
-      headers: { "Content-Type": "application/octet-stream" },
-      body: file,
-    });
-    const added = await response.json();
+    if (file.url) await showAdded(await ls.post("/api/v1/own-address", { genome: view.genome.id, url: file.url }));
+    else {
+      const query = new URLSearchParams({ genome: view.genome.id, name: file.name });
+      const headers = { "Content-Type": "application/octet-stream" };
+      const sent = await ls.request(`/api/v1/own?${query}`, { method: "POST", headers, body: file });
+      await showAdded(await sent.json());
+    }
+  }
+
+  async function showAdded(added) {
+    const { params } = ls.state();
     const own = params.getAll("own").filter((id) => id !== added.id);
     const change = { own: [...own, added.id] };
     const rows = params.getAll("track");
@@ -105,6 +109,12 @@
     }
   }
 
+  // An address instead of a file: of a host that the server's settings allow.
+  function askAddress() {
+    const url = window.prompt("Address of a track (https), from a host that this server allows");
+    if (url) take([{ name: url.trim(), url: url.trim() }]);
+  }
+
   function choose() {
     $("file-choice").value = "";
     $("file-choice").click();
@@ -114,25 +124,26 @@
     $("file-choice").addEventListener("change", (event) => take([...event.target.files]));
     const files = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files");
     let depth = 0;
-    const show = () => document.body.classList.toggle("dropping", depth > 0);
+    const hint = () => document.body.classList.toggle("dropping", depth > 0);
     document.addEventListener("dragenter", (event) => {
       if (files(event)) depth += 1;
-      show();
+      hint();
     });
     document.addEventListener("dragleave", (event) => {
       if (files(event)) depth = Math.max(0, depth - 1);
-      show();
+      hint();
     });
-    document.addEventListener("dragover", (event) => files(event) && event.preventDefault());
+    document.addEventListener("dragover", (event) => event.dataTransfer && event.preventDefault());
     document.addEventListener("drop", (event) => {
-      if (!files(event) || !ls.state().view) return;
+      const link = event.dataTransfer && event.dataTransfer.getData("text/uri-list");
+      if (!ls.state().view || !(files(event) || /^https:/.test(link))) return;
       event.preventDefault();
       depth = 0;
-      show();
-      take([...event.dataTransfer.files]);
+      hint();
+      take(files(event) ? [...event.dataTransfer.files] : [{ name: link, url: link }]);
     });
   }
 
   ls.page.then(bind);
-  Object.assign(ls, { chooseFile: choose, sessionSection });
+  Object.assign(ls, { chooseFile: choose, askAddress, sessionSection });
 })();

@@ -87,6 +87,7 @@ _QUERIES: dict[str, dict[str, Schema]] = {
 _BODIES: dict[str, dict[str, Schema]] = {
     "predict": {"query!": TEXT, "retry": FLAG, "prefetch": FLAG},
     "edits": {"genome!": TEXT, "text!": TEXT, "edits": TEXTS},
+    "own-address": {"genome!": TEXT, "url!": TEXT},
     "effects": {
         **{"query!": TEXT, "scorers": {**TEXTS, "maxItems": MAX_SCORERS}, "retry": FLAG},
     },

@@ -5,8 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, request
 
 from app.errors import BadInputError, LimitError
+from app.genome.catalogue import Bundle
 from app.genome.own_files import MAX_BYTES
-from app.web.asked import asked_text
+from app.genome.remote import fetch
+from app.web.asked import asked_json, asked_text
 from app.web.describe import JSON
 from app.web.services import services
 
@@ -22,14 +24,27 @@ def add_own() -> JSON:
 
     The body is sent as ``application/octet-stream``.
     """
+    bundle = services().catalogue.get(asked_text("genome"))
+    name = asked_text("name", MAX_PATH)
     if request.mimetype != "application/octet-stream":
         raise BadInputError("Send the file itself, as application/octet-stream.")
     if (request.content_length or 0) > MAX_BYTES:
         raise LimitError(f"A file has at most {MAX_BYTES // 2**20} MiB.")
     request.max_content_length = MAX_BYTES
-    bundle = services().catalogue.get(asked_text("genome"))
-    name = asked_text("name", MAX_PATH)
-    id_, about = services().own.add(request.get_data(), name, bundle)
+    return _added(request.get_data(), name, bundle)
+
+
+@own_api.post("/own-address")
+def fetch_own() -> JSON:
+    """Fetches a file from one of the hosts that the settings allow, and keeps it likewise."""
+    asked = asked_json("genome", "url")
+    bundle = services().catalogue.get(asked["genome"])
+    name, data = fetch(asked["url"], services().settings.allowed_hosts, MAX_BYTES)
+    return _added(data, name, bundle)
+
+
+def _added(data: bytes, name: str, bundle: Bundle) -> JSON:
+    id_, about = services().own.add(data, name, bundle)
     track = services().own.open(id_, bundle).track
     skipped = about["skipped"]
     note = f"{skipped:,} lines are on other chromosomes and were left out." if skipped else ""

@@ -265,3 +265,16 @@ def test_form_posts_of_other_pages_are_refused(client):
             "/api/v1/own?genome=toy1&name=x.bed", data=b"chr1\t1\t2\n", content_type=kind
         )
         assert response.status_code == 400
+
+
+def test_no_address_is_fetched_unless_its_host_is_allowed(client):
+    for url in ("https://example.org/x.bed", "http://127.0.0.1:6379/", "file:///etc/passwd"):
+        answer = client.post("/api/v1/own-address", json={"genome": "toy1", "url": url})
+        assert answer.status_code == 400
+        assert "Traceback" not in answer.text
+    assert (
+        "Allowed here: none"
+        in client.post(
+            "/api/v1/own-address", json={"genome": "toy1", "url": "https://example.org/x.bed"}
+        ).json["error"]["message"]
+    )

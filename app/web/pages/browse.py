@@ -249,7 +249,15 @@ def _side(cards: dict[str, ModelCard]) -> html.Aside:
                 checked=False,
             ),
             html.H2("Tracks"),
-            _button("choose-file", "Add a file", f"A track of your own: {ENDINGS_TEXT} (o)"),
+            html.Div(
+                [
+                    _button(
+                        "choose-file", "Add a file", f"A track of your own: {ENDINGS_TEXT} (o)"
+                    ),
+                    _button("ask-address", "Add an address", "A track from an allowed host, https"),
+                ],
+                className="tools own-tools",
+            ),
             dmc.Tree(
                 id="track-tree", data=[], checkboxes=True, checked=[], expanded=[], levelOffset=14
             ),
