@@ -147,6 +147,13 @@ class ContactsTable(MeasurementTable):
     balancing: str = ""
 
 
+class JunctionsTable(MeasurementTable):
+    """One ``[[junctions]]``: splice junctions, BED with the reads in the score column."""
+
+    modality: Literal["SPLICE_JUNCTIONS"] = "SPLICE_JUNCTIONS"
+    unit: str = "reads"
+
+
 class TrackTable(MeasurementTable):
     """One ``[[tracks]]``: a bigWig file.
 
@@ -200,6 +207,7 @@ class BundleFile(_Table):
     cytobands: CytobandsTable | None = None
     tracks: tuple[TrackTable, ...] = Field((), strict=False)
     contacts: tuple[ContactsTable, ...] = Field((), strict=False)
+    junctions: tuple[JunctionsTable, ...] = Field((), strict=False)
     loops: tuple[MarksTable, ...] = Field((), strict=False)
     domains: tuple[MarksTable, ...] = Field((), strict=False)
     views: tuple[SuggestedView, ...] = Field((), strict=False)
@@ -212,6 +220,7 @@ _TABLES: dict[str, type[_Table]] = {
     "cytobands": CytobandsTable,
     "tracks": TrackTable,
     "contacts": ContactsTable,
+    "junctions": JunctionsTable,
     "loops": MarksTable,
     "domains": MarksTable,
     "views": SuggestedView,

@@ -21,12 +21,13 @@ from app.genome.chromosomes import canonical_assembly
 from app.genome.contacts import ContactTrack
 from app.genome.cytobands import Cytoband, read_cytobands
 from app.genome.genes import Genes
+from app.genome.junctions import JunctionTrack
 from app.genome.marks import Kind, Marks
 from app.genome.reference import Reference
 from app.genome.signals import ObservedTrack
 from models.card import Track
 
-Measured = ObservedTrack | ContactTrack
+Measured = ObservedTrack | ContactTrack | JunctionTrack
 
 
 class Problem(NamedTuple):
@@ -51,6 +52,7 @@ class Bundle:
         genes: The annotation; empty where there is none.
         tracks: Measured signals by track id, in the order of the file.
         contacts: Measured contact matrices by track id, in the order of the file.
+        junctions: Measured splice junctions by track id, in the order of the file.
         marks: Loops and domains that were called in contact matrices.
         cytobands: Bands by chromosome, from left to right; empty where there are none.
         views: Views worth seeing first.
@@ -67,6 +69,7 @@ class Bundle:
     genes: Genes
     tracks: dict[str, ObservedTrack] = field(default_factory=dict, repr=False)
     contacts: dict[str, ContactTrack] = field(default_factory=dict, repr=False)
+    junctions: dict[str, JunctionTrack] = field(default_factory=dict, repr=False)
     marks: tuple[Marks, ...] = field(default=(), repr=False)
     cytobands: dict[str, list[Cytoband]] = field(default_factory=dict, repr=False)
     views: tuple[SuggestedView, ...] = ()
@@ -75,7 +78,7 @@ class Bundle:
     @property
     def measured(self) -> list[Measured]:
         """All that was measured, signals first."""
-        return [*self.tracks.values(), *self.contacts.values()]
+        return [*self.tracks.values(), *self.contacts.values(), *self.junctions.values()]
 
     @classmethod
     def load(cls, folder: Path) -> Bundle:
@@ -100,6 +103,7 @@ class Bundle:
             genes=_genes(folder, content, reference, problems),
             tracks=_tracks(folder, content, reference, problems),
             contacts=_contacts(folder, content, reference, problems),
+            junctions=_junctions(folder, content, reference, problems),
             marks=_marks(folder, content, reference, problems),
             cytobands=_cytobands(folder, content, reference, problems),
             views=content.views,
@@ -200,6 +204,23 @@ def _tracks(
 
 def _same_name(table: MeasurementTable, track: Track) -> Problem:
     return Problem(table.path, f"There are two tracks {track.id}; change one's name or dataset.")
+
+
+def _junctions(
+    folder: Path, content: BundleFile, reference: Reference, problems: list[Problem]
+) -> dict[str, JunctionTrack]:
+    junctions: dict[str, JunctionTrack] = {}
+    for table in content.junctions:
+        track = table.track(table.modality, 1)
+        if track.id in junctions:
+            problems.append(_same_name(table, track))
+            continue
+        try:
+            path = _existing(folder, table.path)
+            junctions[track.id] = JunctionTrack.open(track, path, reference, table.predicted)
+        except BundleError as error:
+            problems.append(Problem(table.path, error.message))
+    return junctions
 
 
 def _contacts(

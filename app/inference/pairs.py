@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from alphagenome.data.genome import Interval
-from numpy.typing import NDArray
 
+from app.genome.junctions import Junctions
 from app.genome.matrices import regrid
 from app.inference.aligned import align_contacts, align_junctions, known_contacts
 from app.inference.alleles import REFERENCE, Allele
@@ -100,20 +100,6 @@ def contacts(  # noqa: PLR0917 - the order of Predictions.values
         result[into, into][better] = taken[better]
         nearest[into, into][better] = apart[better]
     return Contacts(start, width, result, tuple(sorted(seen)), tuple(sorted(missing)))
-
-
-class Junctions(NamedTuple):
-    """Introns, from left to right.
-
-    Attributes:
-        start: First base of each intron, 0-based.
-        end: One past its last base.
-        value: In the unit of the track.
-    """
-
-    start: NDArray[np.int64]
-    end: NDArray[np.int64]
-    value: Floats
 
 
 def junctions(  # noqa: PLR0917 - the order of Predictions.values

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from app.errors import BadInputError
 from app.genome.catalogue import Bundle
+from app.genome.junctions import Junctions
 from app.genome.locus import format_interval
-from app.inference.pairs import Contacts, Junctions
+from app.inference.pairs import Contacts
 from app.inference.predictions import Floats, Values
 from models.card import Kind, ModelCard, Track
 

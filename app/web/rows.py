@@ -25,9 +25,10 @@ T = TypeVar("T")
 
 #: Most rows that one view draws.
 MAX_ROWS = 60
-#: Height in px of a row unless the view says otherwise: of a signal, of one contact map, of two of
-#: them back to back, and of a square one.
+#: Height in px of a row unless the view says otherwise: of a signal, of the arcs of junctions, of
+#: one contact map, of two of them back to back, and of a square one.
 ROW_HEIGHT = 56
+JUNCTIONS_HEIGHT = 104
 MAP_HEIGHT = 220
 MAPS_HEIGHT = 320
 SQUARE_HEIGHT = 480
@@ -37,9 +38,6 @@ ANCHOR_HEIGHT = 64
 #: Rows that are drawn over another one: px that the labels of each take, below that of the other.
 OVERLAID_TOP = 36
 OVERLAID_LABEL = 16
-
-#: What the page does not draw yet.
-NOT_DRAWN = ("SPLICE_JUNCTIONS",)
 
 #: Colour family of a modality.
 FAMILIES = {
@@ -184,6 +182,8 @@ class Row:
 
     @property
     def _default_height(self) -> int:
+        if self.kind == "junctions":
+            return JUNCTIONS_HEIGHT
         if self.kind != "contacts":
             labels = OVERLAID_TOP + OVERLAID_LABEL * self.guests if self.guests else 0
             return max(ROW_HEIGHT, labels)
@@ -252,7 +252,7 @@ def all_rows(bundle: Bundle, card: ModelCard | None) -> list[Row]:
     A measurement that belongs to none of the model's tracks, or to one that another measurement
     already stands for, has a row of its own.
     """
-    tracks = [t for t in card.tracks if t.modality not in NOT_DRAWN] if card else []
+    tracks = card.tracks if card else ()
     ids = {t.id for t in tracks}
     measured: dict[str, Measured] = {}
     alone: list[Measured] = []

@@ -42,6 +42,7 @@ from app.web.effects_api import effects_api
 from app.web.export_api import export_api
 from app.web.health import health_api
 from app.web.ism_api import ism_api
+from app.web.junctions_api import junctions_api
 from app.web.metrics import Metrics
 from app.web.openapi import openapi_api
 from app.web.own_api import own_api
@@ -120,6 +121,7 @@ def create_app(settings: Settings) -> dash.Dash:
     server.register_blueprint(openapi_api)
     server.register_blueprint(own_api)
     server.register_blueprint(effects_api)
+    server.register_blueprint(junctions_api)
     server.register_blueprint(ism_api)
     app = dash.Dash(
         "locuscope",

@@ -79,8 +79,9 @@ def read_tracks(text: str, bundle: Bundle, card: ModelCard | None) -> list[AnyTr
     edges = [SpreadEdge(track, upper) for track in signals for upper in (False, True)]
     known |= {one.id: one for one in edges}
     others = {track.id for track in card.tracks if track not in signals} if card else set()
+    others |= set(bundle.contacts) | set(bundle.junctions)
     for id_ in ids:
-        if id_.removeprefix(ALTERNATE) in others | set(bundle.contacts):
+        if id_.removeprefix(ALTERNATE) in others:
             raise BadInputError(f"“{id_}” is no signal, so that it has no tiles.")
         if id_ not in known:
             raise NotFoundError(f"There is no track “{id_[:100]}” in this genome and model.")

@@ -14,6 +14,8 @@ import numpy as np
 
 from app.errors import BadInputError, LimitError, NotFoundError
 from app.genome.catalogue import Measured
+from app.genome.contacts import ContactTrack
+from app.genome.junctions import JunctionTrack
 from app.genome.signals import ObservedTrack
 from app.inference.alleles import Allele, alleles
 from app.inference.pairs import Contacts, contacts, junctions
@@ -128,14 +130,16 @@ def _resolution(seen: View, row: Row, observed: Measured) -> int:
 
     Contacts are written in those of the prediction, or in as many as a screen shows.
     """
-    if isinstance(observed, ObservedTrack):
+    if not isinstance(observed, ContactTrack):
         return observed.track.resolution
     least = row.predicted[0].resolution if row.predicted else seen.state.locus.width / CONTACT_BINS
     return observed.nearest(least)
 
 
-def _measured(seen: View, row: Row, observed: Measured) -> Values | Contacts:
+def _measured(seen: View, row: Row, observed: Measured) -> Predicted:
     locus, width = seen.state.locus, _resolution(seen, row, observed)
+    if isinstance(observed, JunctionTrack):
+        return observed.values(locus)
     if isinstance(observed, ObservedTrack):
         start, values = observed.overlapping(locus)
         return Values(start, width, values)

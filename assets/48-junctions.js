@@ -1,0 +1,179 @@
+// Splice junctions as arcs on the genome axis: predicted above the line, measured below it.
+(() => {
+  "use strict";
+  const ls = window.locuscope;
+  const { $ } = ls;
+  const SVG = "http://www.w3.org/2000/svg";
+  // Arcs below this part of the strongest one are left out, and so many have a number.
+  const LEAST = 0.02;
+  const MOST_NUMBERS = 14;
+  const MAX_HELD = 24;
+
+  const held = new Map(); // by address: what the server said
+  let geometry = null;
+
+  const arcRows = (view) => view.rows.filter((row) => row.kind === "junctions");
+
+  function address(view, row) {
+    const { start, end, chrom } = view.locus;
+    const span = end - start;
+    const query = new URLSearchParams({
+      genome: view.genome.id,
+      chrom,
+      start: Math.max(0, start - span),
+      end: end + span,
+      row: row.id,
+    });
+    if (view.model) query.set("model", view.model.id);
+    if (view.edited) ls.edits().forEach(([key, text]) => query.append(key, text));
+    return query.toString();
+  }
+
+  async function fetchRow(view, row, signal) {
+    const key = address(view, row);
+    let found;
+    try {
+      found = await ls.json(`/api/v1/junctions?${key}`, { signal });
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      if (!(error instanceof ls.ServerError)) throw error;
+      found = { lists: [{ part: "observed", error: error.message }], unit: "" };
+    }
+    held.delete(key);
+    held.set(key, found);
+    while (held.size > MAX_HELD) held.delete(held.keys().next().value);
+    if (ls.state().view === view && geometry) paint(view, row);
+  }
+
+  ls.on("loading", (signal) => {
+    const { view } = ls.state();
+    arcRows(view).forEach((row) => fetchRow(view, row, signal));
+  });
+
+  // ---- What is drawn --------------------------------------------------------------------------
+
+  const keyOf = (strand, start, end) => `${strand}${start}-${end}`;
+
+  function arcsOf(lists, part) {
+    const found = new Map();
+    for (const list of lists) {
+      if (list.part !== part || list.error) continue;
+      list.start.forEach((start, i) => {
+        const arc = { start, end: list.end[i], value: list.value[i], strand: list.strand };
+        found.set(keyOf(list.strand, start, arc.end), arc);
+      });
+    }
+    return found;
+  }
+
+  // The groups of arcs of a row: where they stand, how they are coloured, what they are called.
+  function groupsOf(view, lists) {
+    const [ref, alt, observed] = ["predicted", "alternate", "observed"].map((part) => arcsOf(lists, part));
+    const below = { up: false, kind: "observed", name: "observed", arcs: [...observed.values()] };
+    if (!view.edited) return [{ up: true, kind: "predicted", name: "predicted", arcs: [...ref.values()] }, below];
+    const reference = { up: true, kind: "reference", name: "reference", arcs: [...ref.values()] };
+    const alternate = { up: true, kind: "predicted", name: "alternate", arcs: [...alt.values()] };
+    switch (view.compare) {
+      case "difference": {
+        const both = new Map([...ref, ...alt]);
+        const arcs = [...both].map(([key, arc]) => ({
+          ...arc,
+          value: (alt.get(key)?.value || 0) - (ref.get(key)?.value || 0),
+        }));
+        return [
+          { up: true, kind: "gain", name: "alternate \u2212 reference", arcs: arcs.filter((one) => one.value > 0) },
+          { up: true, kind: "loss", name: "alternate \u2212 reference", arcs: arcs.filter((one) => one.value < 0) },
+        ];
+      }
+      case "split":
+        return [reference, { ...alternate, up: false }];
+      case "reference":
+        return [reference, below];
+      case "alternate":
+        return [alternate, below];
+      default:
+        return [reference, alternate, below];
+    }
+  }
+
+  function node(name, attributes, text) {
+    const made = document.createElementNS(SVG, name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    if (text) made.textContent = text;
+    return made;
+  }
+
+  function layer() {
+    if (!$("junctions")) {
+      const made = document.createElement("div");
+      made.id = "junctions";
+      $("world").append(made);
+    }
+    return $("junctions");
+  }
+
+  function paint(view, row) {
+    const place = geometry.rows.find((one) => one.id === row.id);
+    const found = held.get(address(view, row));
+    if (!place || !found) return;
+    const { base, region } = ls.state();
+    const px = $("viewport").clientWidth / (base.end - base.start);
+    const groups = groupsOf(view, found.lists);
+    // Counts and predicted reads have scales of their own, but all alleles share one.
+    const top = (chosen) => Math.max(0, ...chosen.flatMap((one) => one.arcs.map((arc) => Math.abs(arc.value))));
+    const observed = (group) => group.kind === "observed";
+    const tops = { observed: top(groups.filter(observed)), predicted: top(groups.filter((one) => !observed(one))) };
+    const hasBelow = groups.some((group) => !group.up && group.arcs.length);
+    const middle = hasBelow ? place.height / 2 : place.height - 4;
+    const svg = node("svg", { width: 3 * $("viewport").clientWidth, height: place.height, "aria-hidden": "true" });
+    svg.style.top = `${place.top}px`;
+    svg.dataset.row = row.id;
+    svg.append(node("line", { class: "arc-base", x1: 0, x2: "100%", y1: middle, y2: middle }));
+    for (const group of groups) {
+      const scale = tops[observed(group) ? "observed" : "predicted"];
+      const room = (group.up ? middle : place.height - middle) - 13;
+      drawGroup(svg, group, { scale, room, middle, px, region, unit: found.unit, view: base });
+    }
+    const failed = found.lists.find((list) => list.error);
+    if (failed) svg.append(node("text", { class: "arc-number", x: 3 + $("viewport").clientWidth, y: 12 }, failed.error));
+    layer().querySelector(`svg[data-row="${CSS.escape(row.id)}"]`)?.remove();
+    layer().append(svg);
+  }
+
+  function drawGroup(svg, group, { scale, room, middle, px, region, unit, view }) {
+    const shown = group.arcs
+      .filter((arc) => Math.abs(arc.value) >= LEAST * scale && arc.value !== 0)
+      .sort((a, b) => Math.abs(a.value) - Math.abs(b.value));
+    const widest = Math.max(1, ...shown.map((arc) => Math.min(arc.end - arc.start, view.end - view.start)));
+    const inView = (arc) => arc.start < view.end && arc.end > view.start;
+    const numbered = new Set(shown.filter(inView).slice(-MOST_NUMBERS));
+    for (const arc of shown) {
+      const [x1, x2] = [(arc.start - region.start) * px, (arc.end - region.start) * px];
+      const part = Math.min(1, (arc.end - arc.start) / widest);
+      const height = room * (0.3 + 0.7 * Math.sqrt(part));
+      const sign = group.up ? -1 : 1;
+      const peak = middle + (sign * height * 4) / 3;
+      const d = `M${x1} ${middle}C${x1} ${peak} ${x2} ${peak} ${x2} ${middle}`;
+      const strength = Math.abs(arc.value) / scale;
+      const path = node("path", { class: `arc ${group.kind} ${arc.strand === "-" ? "minus" : ""}`, d });
+      path.style.strokeWidth = `${(0.75 + 4.25 * Math.sqrt(strength)).toFixed(2)}px`;
+      const hit = node("path", { class: "arc-hit", d });
+      const places = ls.intervalText(ls.state().base.chromosome, arc.start, arc.end);
+      hit.append(node("title", {}, `${places} ${arc.strand}\n${group.name}: ${ls.valueText(arc.value)} ${unit}`));
+      svg.append(path, hit);
+      if (!numbered.has(arc) || x2 - x1 < 26) continue;
+      const y = middle + sign * height + (group.up ? -2.5 : 9);
+      svg.append(node("text", { class: `arc-number ${group.kind}`, x: (x1 + x2) / 2, y }, ls.valueText(arc.value)));
+    }
+  }
+
+  ls.on("drawn", ({ geometry: places, view }) => {
+    geometry = places;
+    layer().replaceChildren();
+    arcRows(view).forEach((row) => paint(view, row));
+  });
+  ls.on("compare", () => {
+    const { view } = ls.state();
+    if (geometry) arcRows(view).forEach((row) => paint(view, row));
+  });
+})();
