@@ -6,7 +6,7 @@
   const SVG = "http://www.w3.org/2000/svg";
   // Arcs below this part of the strongest one are left out, and so many have a number.
   const LEAST = 0.02;
-  const MOST_NUMBERS = 14;
+  const MOST_NUMBERS = 10;
   const MAX_HELD = 24;
 
   const held = new Map(); // by address: what the server said
@@ -66,6 +66,8 @@
     return found;
   }
 
+  const top = (groups) => Math.max(0, ...groups.flatMap((one) => one.arcs.map((arc) => Math.abs(arc.value))));
+
   // The groups of arcs of a row: where they stand, how they are coloured, what they are called.
   function groupsOf(view, lists) {
     const [ref, alt, observed] = ["predicted", "alternate", "observed"].map((part) => arcsOf(lists, part));
@@ -91,8 +93,12 @@
         return [reference, below];
       case "alternate":
         return [alternate, below];
-      default:
-        return [reference, alternate, below];
+      default: {
+        // A number stands once where both alleles have the intron.
+        const named = new Set([...alt].filter(([, arc]) => arc.value >= LEAST * top([alternate])).map(([key]) => key));
+        const lost = (arc) => !named.has(keyOf(arc.strand, arc.start, arc.end));
+        return [{ ...reference, named: lost }, alternate, below];
+      }
     }
   }
 
@@ -120,7 +126,6 @@
     const px = $("viewport").clientWidth / (base.end - base.start);
     const groups = groupsOf(view, found.lists);
     // Counts and predicted reads have scales of their own, but all alleles share one.
-    const top = (chosen) => Math.max(0, ...chosen.flatMap((one) => one.arcs.map((arc) => Math.abs(arc.value))));
     const observed = (group) => group.kind === "observed";
     const tops = { observed: top(groups.filter(observed)), predicted: top(groups.filter((one) => !observed(one))) };
     const hasBelow = groups.some((group) => !group.up && group.arcs.length);
@@ -146,7 +151,7 @@
       .sort((a, b) => Math.abs(a.value) - Math.abs(b.value));
     const widest = Math.max(1, ...shown.map((arc) => Math.min(arc.end - arc.start, view.end - view.start)));
     const inView = (arc) => arc.start < view.end && arc.end > view.start;
-    const numbered = new Set(shown.filter(inView).slice(-MOST_NUMBERS));
+    const numbered = new Set(shown.filter((arc) => inView(arc) && (!group.named || group.named(arc))).slice(-MOST_NUMBERS));
     for (const arc of shown) {
       const [x1, x2] = [(arc.start - region.start) * px, (arc.end - region.start) * px];
       const part = Math.min(1, (arc.end - arc.start) / widest);
@@ -160,6 +165,7 @@
       const hit = node("path", { class: "arc-hit", d });
       const places = ls.intervalText(ls.state().base.chromosome, arc.start, arc.end);
       hit.append(node("title", {}, `${places} ${arc.strand}\n${group.name}: ${ls.valueText(arc.value)} ${unit}`));
+      path.dataset.intron = `${arc.start}-${arc.end}`;
       svg.append(path, hit);
       if (!numbered.has(arc) || x2 - x1 < 26) continue;
       const y = middle + sign * height + (group.up ? -2.5 : 9);
