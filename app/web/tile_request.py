@@ -78,7 +78,7 @@ def read_tracks(text: str, bundle: Bundle, card: ModelCard | None) -> list[AnyTr
     known |= {one.id: one for one in map(AlternateTrack, signals)}
     edges = [SpreadEdge(track, upper) for track in signals for upper in (False, True)]
     known |= {one.id: one for one in edges}
-    others = {track.id for track in card.tracks if track not in signals} if card else set()
+    others = {track.id for track in card.tracks if track.kind != "signal"} if card else set()
     others |= set(bundle.contacts) | set(bundle.junctions)
     for id_ in ids:
         if id_.removeprefix(ALTERNATE) in others:
