@@ -241,7 +241,7 @@
       }
       pen.closePath();
       stroke(pen, 1);
-      pen.fillStyle = "#F0E442";
+      pen.fillStyle = "#D55E00";
       pen.fill();
     }
     pen.restore();
@@ -310,6 +310,6 @@
   }
 
   Object.assign(ls, {
-    mapDraw: { css, colours, scaleOf, reach, layout, paintMap, paintMarks, ofAnchor, topOfAnchor, paintAnchor },
+    mapDraw: { css, scaleOf, reach, layout, paintMap, paintMarks, ofAnchor, topOfAnchor, paintAnchor },
   });
 })();

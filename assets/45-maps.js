@@ -214,8 +214,20 @@
       draw.paintMap(pen, map, one.scales[i], placed, shape, band);
       if (marks === "on") draw.paintMarks(pen, map, { loops, domains }, placed, shape, band);
     });
+    if (one.bands.some((band) => band.corner)) paintDiagonal(pen, placed, one.bands[0]);
     paintStrip(one, pen, value === "ratio" || maps.some((map) => DIFFERENCES.has(map.part)));
     window.performance.mark("locuscope:map-drawn");
+  }
+
+  // The border of two maps in one square.
+  function paintDiagonal(pen, placed, band) {
+    const { point } = draw.layout(placed, "square", band);
+    const { start, end } = placed.view;
+    pen.beginPath();
+    pen.lineWidth = 1;
+    pen.strokeStyle = draw.css("--muted");
+    [2 * start - end, 2 * end - start].forEach((at) => pen.lineTo(...point(at, at)));
+    pen.stroke();
   }
 
   function paintStrip(one, pen, signed) {
