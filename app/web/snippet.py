@@ -57,7 +57,7 @@ def draw(ax, ids, series, **style):
 
 
 size = (180 / 25.4, 0.6 + 0.7 * len(ROWS))
-figure, axes = plt.subplots(len(ROWS), sharex=True, squeeze=False, figsize=size)
+figure, axes = plt.subplots(max(1, len(ROWS)), sharex=True, squeeze=False, figsize=size)
 for ax, (label, colour, predicted, measured) in zip(axes[:, 0], ROWS):
     draw(ax, measured, observed, color="0.4")
     for allele in predictions[1:]:
@@ -84,8 +84,10 @@ def snippet(seen: View, link: str, file: str) -> str:
     """
     bundle, state = seen.bundle, seen.state
     notice = "Simulated, not for clinical use." if bundle.simulated else "Not for clinical use."
-    drawn = [row for row in seen.rows if row.kind == "signal"]
-    others = [t.id for row in seen.rows if row not in drawn for t in row.predicted]
+    drawn = [row for row in seen.rows if row.kind == "signal" and row.modality != "OWN"]
+    others = [t.id for row in seen.rows if row.kind != "signal" for t in row.predicted]
+    if state.own:
+        notice += " The tracks that the visitor has brought are left out."
     where = f"{format_interval(state.locus)}, {bundle.name}. {notice}"
     return _PROGRAM.format(
         link=link,

@@ -278,3 +278,12 @@ def test_no_address_is_fetched_unless_its_host_is_allowed(client):
             "/api/v1/own-address", json={"genome": "toy1", "url": "https://example.org/x.bed"}
         ).json["error"]["message"]
     )
+
+
+def test_program_of_a_view_leaves_own_tracks_out(client):
+    added = send(client, "chr1\t1\t2\n", "x.bed").json
+    query = f"genome=toy1&locus=chr1:1-1000&model=&biosample=EFO:0002067&own={added['id']}"
+    program = client.get(f"/api/v1/export.py?{query}").text
+    assert "are left out" in program
+    assert added["row"] not in program.split("import", 1)[1]
+    compile(program, "view.py", "exec")
