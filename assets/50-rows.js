@@ -27,7 +27,8 @@
     const own = row.predicted.length ? first.name : row.assay || first.name;
     // A name that only repeats the cell type says nothing new.
     const cell = row.biosample && row.biosample.name.replace(" (simulated)", "");
-    const last = !row.biosample ? row.unit : own.startsWith(`${cell}-`) ? "" : own;
+    const said = cell && [cell.replaceAll(" ", "-"), cell.split(" ").pop()].some((one) => own.startsWith(`${one}-`));
+    const last = !row.biosample ? row.unit : said ? "" : own;
     const what = [last && last.includes(row.label) ? "" : row.label, row.target, last].filter(Boolean);
     const detail = make("div", "row-detail", what.join(" \u00b7 "));
     const badge = make("button", "badge");
