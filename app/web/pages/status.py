@@ -23,10 +23,8 @@ def layout(services: Services) -> html.Div:
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return document(
         html.H1("Status"),
-        html.P(
-            [f"{status['sentence']}, at {now}. ", html.A("Look again", href="/status")],
-            className="lead",
-        ),
+        html.P(status["sentence"], className="lead"),
+        html.P([f"As of {now}. ", html.A("Look again", href="/status")]),
         html.H2("Workers"),
         _workers(services, status["workers"]),
         html.H2("Queues"),
