@@ -157,3 +157,25 @@ def test_delete_takes_a_selection_out(teaching: Page) -> None:
     assert edit.endswith(":del")
     ActionChains(teaching.driver).send_keys("u").perform()
     teaching.until("return locuscope.state().view.edits.length === 0", what="it was not undone")
+
+
+def test_lost_acceptor_takes_its_intron_from_the_arcs(teaching: Page) -> None:
+    """The intron into the fourth exon of DELGA ends with the acceptor that the variant deletes."""
+    row = "teaching/SPLICE_JUNCTIONS/hepatocyte-junctions"
+    teaching.open(
+        "genome=teach1&locus=chrT1:1392457-1408448&model=teaching&biosample=CL:0000182"
+        f"&track={row}&variant={quote('chrT1:1399898:CTCAG>C')}"
+    )
+    teaching.until("return document.querySelectorAll('.arc').length > 5", what="no arc was drawn")
+    arcs = teaching.run(
+        "return [...document.querySelectorAll('.arc')].map((arc) => "
+        "[arc.classList[1], ...arc.dataset.intron.split('-').map(Number)])"
+    )
+    into = [kind for kind, _, end in arcs if end == 1_399_902]
+    assert set(into) == {"reference"}
+    kept = {kind for kind, start, _ in arcs if start > 1_400_000}
+    assert kept == {"reference", "predicted"}
+    teaching.screenshot("junctions")
+    teaching.keys("d")
+    teaching.until("return document.querySelector('.arc.loss')", what="no loss was drawn")
+    assert not teaching.elements(".arc.reference")
