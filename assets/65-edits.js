@@ -103,10 +103,14 @@
       const change = placeOf([edit], ls.state().view);
       if (change.locus) ls.go(change);
     };
+    const explain = make("button", "link", "ISM");
+    explain.title = "In silico mutagenesis around this edit";
+    explain.hidden = edit.chrom !== ls.state().view.locus.chrom || !ls.state().view.model;
+    explain.onclick = () => ls.explain(edit.start - 50, edit.end + 50);
     const away = make("button", "edit-remove", "\u00d7");
     away.setAttribute("aria-label", `Remove ${edit.label}`);
     away.onclick = () => remove(edit);
-    node.append(go, make("span", "muted", edit.detail), away);
+    node.append(go, make("span", "muted", edit.detail), explain, away);
     return node;
   }
 
