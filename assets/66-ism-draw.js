@@ -6,6 +6,7 @@
   const LETTER_PX = 4; // narrower bases are drawn as bars
   const NAMES_PX = 16; // above the letters: room for motif names
   const LABELLED = 12; // of the strongest changes, where they do not cover each other
+  const LABELLED_FROM = 0.15; // of the strongest; lower ones lie among their neighbours
   const LABEL_PX = 34;
 
   // ---- Letters in a box of 1 x 1, as closed polygons; holes run the other way -----------------
@@ -115,7 +116,8 @@
     const strength = ({ i }) => Math.abs(changes[i].value);
     const apart = (a, b) => Math.abs(a.at - b.at) * px > LABEL_PX || Math.abs(y(a.i) - y(b.i)) > 11;
     for (const one of [...columns].sort((a, b) => strength(b) - strength(a)).slice(0, LABELLED)) {
-      if (labelled.every((other) => apart(one, other))) labelled.push(one);
+      const tall = strength(one) > LABELLED_FROM * Math.max(high, -low);
+      if (tall && labelled.every((other) => apart(one, other))) labelled.push(one);
     }
     const words = labelled.map(({ i, at }) => {
       const side = at * px > 40 ? [-radius - 2, "end"] : [radius + 2, "start"];

@@ -174,7 +174,7 @@ def test_keys_alone_choose_a_region_and_its_settings(page):
     page.open(**VIEW)
     page.keys("i")
     page.until("return locuscope.state().view.ism")
-    assert link(page)["ism"][0].startswith(f"chrT1:{AT - 29}-{AT + 31};track={TRACK}")
+    assert link(page)["ism"][0].startswith(f"chrT1:{AT - 29}-{AT + 30};track={TRACK}")
     page.until("return locuscope.ism.state().found?.message.includes('of 60 bases')", seconds=120)
     page.keys("i")
     page.until("return document.activeElement.name === 'track'")
