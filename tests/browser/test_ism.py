@@ -220,4 +220,6 @@ def test_motifs_of_the_alternate_are_the_planted_ones(page):
     assert any(name.startswith("MYB") for name in names)
     page.element("#ism .motif").click()
     page.until("return document.querySelector('.motif-match svg path')")
-    assert "JASPAR CORE 2026" in page.text("#drawer-body")
+    page.until(
+        "return document.getElementById('drawer-body').textContent.includes('JASPAR CORE 2026')"
+    )
