@@ -23,7 +23,7 @@ from models.card import Track
 from models.teaching.cells import cells
 from models.teaching.genes import Gene
 from models.teaching.motifs import DATA
-from models.teaching.oracle import Truth, oracle
+from models.teaching.oracle import oracle
 from models.teaching.simulate import Feature
 from models.teaching.stories import (
     CHROMOSOME_LENGTH,
@@ -42,13 +42,15 @@ NAME = "Teaching genome 1 (simulated)"
 #: Expected counts for each unit of the truth, by modality.
 DEPTHS = {
     "ATAC": 2.0, "DNASE": 2.0, "CAGE": 5.0, "PROCAP": 5.0, "RNA_SEQ": 0.5,
-    "CHIP_HISTONE": 10.0, "CHIP_TF": 10.0, "CONTACT_MAPS": 400.0,
+    "CHIP_HISTONE": 10.0, "CHIP_TF": 10.0, "CONTACT_MAPS": 400.0, "SPLICE_JUNCTIONS": 1.0,
 }  # fmt: skip
 #: Variance of the counts is ``mean + DISPERSION * mean ** 2``.
 DISPERSION = 0.05
 REPLICATES = 2
 #: Contact maps hold so many diagonals: 262,144 bp.
 DIAGONALS = 128
+#: Junctions with fewer expected reads in a cell are left out.
+LEAST_READS = 0.01
 #: Truth is rounded to these steps when it is written; not at all where none is given.
 STEPS = {"ATAC": 0.01, "DNASE": 0.01, "PROCAP": 0.001}
 
@@ -124,9 +126,9 @@ def _write(folder: Path, scratch: Path, workers: int) -> None:
         for job in as_completed(jobs):
             job.result()
             bar.update()
-    for suffix in ("fa", "gtf", "junctions"):
-        target = {"fa": "reference.fa", "gtf": "genes.gtf", "junctions": "junctions.tsv"}[suffix]
+    for suffix, target in (("fa", "reference.fa"), ("gtf", "genes.gtf")):
         _concatenate([scratch / f"{name}.{suffix}" for name in CHROMOSOMES], folder / target)
+    _write_junctions(scratch, folder / "tracks")
     told = [story for name in CHROMOSOMES for story in read_stories(scratch / f"{name}.toml")]
     (folder / "stories.toml").write_text(to_toml(told), encoding="utf-8")
     (folder / "genome.toml").write_text(_genome_toml(measured, told), encoding="utf-8")
@@ -144,7 +146,13 @@ def _read_chromosome(name: str, scratch: Path) -> None:
     piece = teach1(name)
     truth = oracle(piece.sequence, DIAGONALS)
     steps = {t.id: STEPS.get(t.modality, 0) for t in tracks()}
-    arrays: dict[str, npt.NDArray[np.generic]] = {"contacts": truth.contacts}
+    introns = truth.junctions
+    arrays: dict[str, npt.NDArray[np.generic]] = {
+        "contacts": truth.contacts,
+        "introns": np.stack([introns.starts, introns.ends], axis=1),
+        "intron strands": np.array(introns.strands, "U1"),
+        "intron reads": introns.reads,
+    }
     for key, values in truth.values.items():
         arrays[f"{key} starts"], arrays[f"{key} values"] = _runs(values, steps[key])
     np.savez(scratch / f"{name}.npz", **arrays)  # type: ignore[arg-type]
@@ -153,7 +161,6 @@ def _read_chromosome(name: str, scratch: Path) -> None:
     (scratch / f"{name}.fa").write_text("\n".join([f">{name}", *lines, ""]))
     planned = [f for f in piece.features if f.kind == "gene"]
     (scratch / f"{name}.gtf").write_text("".join(_gtf(name, planned, truth.genes)))
-    (scratch / f"{name}.junctions").write_text("".join(_junctions(name, truth)))
     (scratch / f"{name}.toml").write_text(to_toml(tell(name, piece)))
 
 
@@ -184,17 +191,33 @@ def _gtf(name: str, planned: list[Feature], genes: tuple[Gene, ...]) -> Iterator
             yield "\t".join(map(str, columns)) + "\n"
 
 
-def _junctions(name: str, truth: Truth) -> Iterator[str]:
-    """Yields the introns with their expected reads; starts are 0-based."""
-    if name == CHROMOSOMES[0]:
-        yield "\t".join(["chromosome", "start", "end", "strand", *(c.key for c in cells())]) + "\n"
-    found = truth.junctions
-    for start, end, strand, reads in zip(
-        found.starts, found.ends, found.strands, found.reads.T, strict=True
-    ):
-        if reads.max() >= 0.01:
-            yield "\t".join([name, str(start), str(end), strand, *(f"{r:.4g}" for r in reads)])
-            yield "\n"
+def _write_junctions(scratch: Path, folder: Path) -> None:
+    """Writes the introns of each cell as BED with reads: expected ones, and counts."""
+    lines: dict[str, list[str]] = {}
+    for number, name in enumerate(CHROMOSOMES):
+        with np.load(scratch / f"{name}.npz", allow_pickle=False) as arrays:
+            introns, strands, reads = (
+                arrays[key] for key in ("introns", "intron strands", "intron reads")
+            )
+        for row, cell in enumerate(cells()):
+            expected = np.where(reads[row] >= LEAST_READS, reads[row], 0)
+            drawn = {"truth": expected}
+            for r in range(REPLICATES):
+                counts = replicate(expected, "SPLICE_JUNCTIONS", number, row, r)
+                drawn[f"replicate-{r + 1}"] = counts / DEPTHS["SPLICE_JUNCTIONS"]
+            for dataset, values in drawn.items():
+                mine = lines.setdefault(_junction_file(cell.key, dataset), [])
+                mine += [
+                    f"{name}\t{start}\t{end}\t.\t{value:.4g}\t{strand}\n"
+                    for (start, end), strand, value in zip(introns, strands, values, strict=True)
+                    if value > 0
+                ]
+    for file, rows in lines.items():
+        (folder / file).write_text("".join(rows))
+
+
+def _junction_file(cell: str, dataset: str) -> str:
+    return f"{dataset}_{cell}-junctions.bed"
 
 
 def _write_track(track: Track, scratch: Path, folder: Path) -> None:
@@ -330,6 +353,10 @@ def _genome_toml(measured: list[Track], told: list[Story]) -> str:
                     "path": f"tracks/{dataset}_{track.name}.cool",
                 }
                 parts.append(_table("[[contacts]]", described))
+            else:
+                cell = track.name.removesuffix("-junctions")
+                described |= {"dataset": dataset, "path": f"tracks/{_junction_file(cell, dataset)}"}
+                parts.append(_table("[[junctions]]", described))
     return "\n".join(parts)
 
 

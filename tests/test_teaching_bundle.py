@@ -134,3 +134,32 @@ def test_building_again_keeps_what_is_there(bundle):
     assert result.exit_code == 0
     assert result.output.strip() == str(FOLDER)
     assert (FOLDER / "genome.toml").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("strand", ["+", "-"])
+def test_junctions_are_those_of_the_oracle_and_counts_around_them(bundle, truth, strand):
+    j = truth.junctions
+    inside = (j.starts >= MARGIN) & (j.ends <= MARGIN + WIDTH) & (np.array(j.strands) == strand)
+    inside &= j.reads[0] >= 1
+    wanted = {
+        (int(a) - MARGIN + START, int(b) - MARGIN + START): reads
+        for a, b, reads in zip(j.starts[inside], j.ends[inside], j.reads[0, inside], strict=True)
+    }
+    assert wanted
+    where = Interval("chrT1", START, START + WIDTH)
+    track = bundle.junctions[f"observed/truth/hepatocyte-junctions/{strand}"]
+    found = track.values(where)
+    told = dict(
+        zip(zip(found.start.tolist(), found.end.tolist(), strict=True), found.value, strict=True)
+    )
+    for intron, reads in wanted.items():
+        assert told[intron] == pytest.approx(reads, rel=0.01)
+    counted = bundle.junctions[f"observed/replicate-1/hepatocyte-junctions/{strand}"]
+    assert counted.predicted == f"teaching/SPLICE_JUNCTIONS/hepatocyte-junctions/{strand}"
+    whole = Interval("chrT1", 0, 2**21)
+    counts = counted.values(whole).value
+    assert (counts == counts.round()).all()
+    expected = track.values(whole).value.astype(float)
+    spread = np.sqrt((expected + DISPERSION * expected**2).sum())
+    assert abs(counts.sum() - expected.sum()) < 4 * spread
+    assert counts.sum() != pytest.approx(expected.sum(), abs=0.5)
