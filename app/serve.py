@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from app.errors import LocuscopeError
-from app.genome.catalogue import Catalogue
+from app.genome.catalogue import check_genomes
 from app.inference.broker import already_runs, broker_pid
 from app.settings import Settings
 
@@ -56,7 +56,7 @@ class _Child:
             # A session of its own: Ctrl-C reaches the parent alone, which ends the children in
             # order, and what a child leaves behind can be ended as a group.
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - there is one thread here
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - no thread here (see check_genomes)
         )
 
     def check(self) -> None:
@@ -167,7 +167,7 @@ def serve(settings: Settings) -> None:
     check_address(settings.host, settings.port)
     if not settings.broker_url and broker_pid(settings) is not None:
         raise already_runs(settings)
-    Catalogue.load(settings.genome_dirs)  # a bundle that cannot be used ends it here, in one line
+    check_genomes(settings.genome_dirs)  # a bundle that cannot be used ends it here, in one line
     names = ["worker", "web"] if settings.broker_url else ["broker", "worker", "web"]
     children = [_Child(name) for name in names]
     try:

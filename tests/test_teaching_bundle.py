@@ -1,5 +1,8 @@
 """The bundle teach1, built as ``locuscope teaching build`` does and kept below ``.cache``."""
 
+import subprocess
+import sys
+
 import cooler
 import numpy as np
 import pytest
@@ -163,3 +166,14 @@ def test_junctions_are_those_of_the_oracle_and_counts_around_them(bundle, truth,
     spread = np.sqrt((expected + DISPERSION * expected**2).sum())
     assert abs(counts.sum() - expected.sum()) < 4 * spread
     assert counts.sum() != pytest.approx(expected.sum(), abs=0.5)
+
+
+def test_checking_genomes_leaves_a_process_that_can_fork(bundle):
+    """Contact matrices are opened elsewhere: their library's thread can stop a fork for ever."""
+    program = (
+        "import sys; from pathlib import Path; from app.genome.catalogue import check_genomes;"
+        f"check_genomes([Path({str(FOLDER)!r})]); print('hictkpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
+    assert bundle.contacts

@@ -24,7 +24,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.errors import AccessError, BusyError, LocuscopeError
-from app.genome.catalogue import Catalogue
+from app.genome.catalogue import Catalogue, check_genomes
 from app.genome.own_tracks import OwnTracks
 from app.inference.explanations import Explanations
 from app.inference.jobs import Jobs
@@ -281,5 +281,5 @@ def run_web(settings: Settings) -> None:
     Raises:
         BundleError: A genome bundle cannot be used.
     """
-    Catalogue.load(settings.genome_dirs)  # a bad bundle ends here, with a sentence, not in a child
+    check_genomes(settings.genome_dirs)  # a bad bundle ends here, with a sentence
     _Application(settings).run()
