@@ -554,9 +554,9 @@ def in_units(logits: Tensor, tracks: Sequence[Track]) -> Tensor:
     n = sum(track.modality in FRACTIONS for track in tracks)
     n_open = sum(track.modality in ("ATAC", "DNASE") for track in tracks)
     fractions = logits[..., :n].float().sigmoid()
-    fractions[..., :n_open] += CLOSED
+    accessible = fractions[..., :n_open] + CLOSED  # not in place: gradients go through here
     amounts = (2 * logits[..., n:].float().clamp(max=LARGEST_LOGIT)).exp()
-    return torch.cat([fractions, amounts], dim=-1)
+    return torch.cat([accessible, fractions[..., n_open:], amounts], dim=-1)
 
 
 def splice_sites(bases: Tensor, forward: bool) -> tuple[Tensor, Tensor]:

@@ -60,7 +60,7 @@ def name_motifs(request: MotifRequest, sequence: str) -> dict[str, NDArray[np.fl
     for row, (start, _) in enumerate(spans):
         for rank, column in enumerate(np.argsort(p[row], kind="stable")[:BEST]):
             number, version = matrices()[column].id.removeprefix("MA").split(".")
-            at = start + offsets[row, column]
+            at = start - offsets[row, column]  # memelite counts from the matrix to the query
             place = (at, overlaps[row, column], 1 - 2 * strands[row, column])
             matches[row, rank] = (number, version, p[row, column], q[row, column], *place)
     return {"seqlets": seqlets, "matches": matches}

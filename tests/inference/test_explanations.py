@@ -69,7 +69,7 @@ def test_planted_motif_is_named_in_place_and_on_its_strand(engine, tmp_path: Pat
     best = one.matches[0]
     assert best.matrix.name == "CTCF"
     assert best.strand == strand
-    assert best.q < 1e-3
+    assert best.q < 0.05
     if best.matrix.id == PLANTED:
         assert best.offset == at
     assert [match.p for match in one.matches] == sorted(match.p for match in one.matches)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from app.inference.attribution import attribute
 from app.inference.compute import one_hot
+from app.inference.requests import AttributionRequest, Readout
 from models.base import SequenceModel, Substitution
 from models.registry import cards, open_model
 from models.staged import StagedModel
@@ -111,6 +113,28 @@ def test_stages_give_the_numbers_of_full_passes(place):
         np.testing.assert_allclose(fast[key], values, rtol=2e-4, atol=2e-6, err_msg=key)
     if place < CARD.input_width - CARD.crop:  # near enough to matter, so that it can fail
         assert any((values[1:] - values[0]).abs().max() > 1e-4 for values in slow.values())
+
+
+def test_gradient_is_the_slope_of_the_read_out():
+    """Against what small steps of the input do to it."""
+    text = decode(teach1("chrT1").codes[630_822 : 630_822 + CARD.input_width])
+    model = open_model(CARD, [], torch.device("cpu"))
+    track = next(t for t in CARD.tracks if t.name == "thymocyte-ATAC")
+    encoded, at, step = one_hot(text), 65_536, 0.02
+    readout = Readout(track.id, ((48_896, 49_408),), "difference")
+    request = AttributionRequest("teaching", "", "", readout, at, at + 1, "gradient")
+    found = attribute(model, request, encoded)["attribution"][0]
+
+    def number(base: int, by: float) -> float:
+        moved = encoded.clone()
+        moved[0, at, base] += by
+        with torch.inference_mode():
+            return float(model.predict(moved, [track])[track.id][0, 48_896:49_408].double().sum())
+
+    slopes = [(number(base, step) - number(base, -step)) / (2 * step) for base in range(4)]
+    wanted = np.array(slopes) - np.mean(slopes)
+    assert np.abs(wanted).max() > 0.01
+    np.testing.assert_allclose(found, wanted, rtol=0.05, atol=0.05 * np.abs(wanted).max())
 
 
 def test_run_is_the_recurrence_step_by_step():
