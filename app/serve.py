@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from app.errors import LocuscopeError
-from app.genome.catalogue import check_genomes
+from app.genome.check import check_genomes
 from app.inference.broker import already_runs, broker_pid
 from app.settings import Settings
 

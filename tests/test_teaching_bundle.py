@@ -171,7 +171,7 @@ def test_junctions_are_those_of_the_oracle_and_counts_around_them(bundle, truth,
 def test_checking_genomes_leaves_a_process_that_can_fork(bundle):
     """Contact matrices are opened elsewhere: their library's thread can stop a fork for ever."""
     program = (
-        "import sys; from pathlib import Path; from app.genome.catalogue import check_genomes;"
+        "import sys; from pathlib import Path; from app.genome.check import check_genomes;"
         f"check_genomes([Path({str(FOLDER)!r})]); print('hictkpy' in sys.modules)"
     )
     done = subprocess.run(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -155,22 +153,6 @@ class Catalogue:
         near = difflib.get_close_matches(genome_id, self.bundles, n=1, cutoff=0.0)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise NotFoundError(f"There is no genome {genome_id[:100]}.{hint}", *near)
-
-
-def check_genomes(folders: Iterable[Path]) -> None:
-    """Opens bundles in a process of its own, for one that is going to fork.
-
-    hictkpy starts a thread, and its handlers of a fork wait for that thread, some for ever.
-
-    Raises:
-        BundleError: One cannot be used.
-    """
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        pool.submit(_load, list(folders)).result()
-
-
-def _load(folders: list[Path]) -> None:
-    Catalogue.load(folders)
 
 
 def _existing(folder: Path, text: str) -> Path:

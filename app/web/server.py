@@ -24,7 +24,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.errors import AccessError, BusyError, LocuscopeError
-from app.genome.catalogue import Catalogue, check_genomes
+from app.genome.catalogue import Catalogue
+from app.genome.check import check_genomes
 from app.genome.own_tracks import OwnTracks
 from app.inference.explanations import Explanations
 from app.inference.jobs import Jobs
