@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import chain, repeat
+from multiprocessing import get_context
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -114,7 +115,7 @@ def _write(folder: Path, scratch: Path, workers: int) -> None:
     measured = [t for t in tracks() if t.modality not in ("SPLICE_JUNCTIONS", "CONTACT_MAPS")]
     total = len(CHROMOSOMES) + len(measured) + len(cells())
     with (
-        ProcessPoolExecutor(workers) as pool,
+        ProcessPoolExecutor(workers, get_context("spawn")) as pool,  # see app/genome/check.py
         tqdm(total=total, desc=f"Building {ID}", unit="part") as bar,
     ):
         jobs = [pool.submit(_read_chromosome, name, scratch) for name in CHROMOSOMES]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyBigWig
@@ -48,3 +51,22 @@ def write_toml(
         text += name + "\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in pairs.items())
     (folder / "genome.toml").write_text(text)
     return folder
+
+
+def threads_and_forks(read: Callable[[int], bool], spots: list[int]) -> list[int]:
+    """Counts what was read right: by eight threads, then by this process and three forks of it.
+
+    To be called in a process of its own: one that reads contact matrices must not fork
+    (app/genome/check.py says why).
+    """
+    with ThreadPoolExecutor(8) as pool:
+        counts = [sum(pool.map(read, spots))]
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    children = [context.Process(target=lambda: queue.put(sum(map(read, spots)))) for _ in range(3)]
+    for child in children:
+        child.start()
+    counts += [sum(map(read, spots))] + [queue.get(timeout=60) for _ in children]
+    for child in children:
+        child.join()
+    return counts

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from app.errors import BundleError
 from app.genome.reference import Reference
 from app.genome.signals import EXACT_WIDTH, ObservedTrack
 from models.card import Track
-from tests.genome.made import write_bigwig, write_fasta
+from tests.genome.made import threads_and_forks, write_bigwig, write_fasta
 
 LENGTH = 1_000
 STEPS = [
@@ -217,21 +217,18 @@ def test_damage_inside_is_an_error_with_a_message(
         damaged.values(Interval("chr1", 0, LENGTH))
 
 
-def test_threads_and_forks_read_the_right_values(track: ObservedTrack) -> None:
-    spots = [int(s) for s in np.random.default_rng(3).integers(0, 900, 300)]
+def _values_read(path: Path, reference: Path) -> list[int]:
+    track = ObservedTrack.open(_track(1), path, Reference(reference))
 
     def read(start: int) -> bool:
         found = track.values(Interval("chr1", start, start + 100))
         return np.array_equal(found, np.float32(_bases(start, start + 100)), equal_nan=True)
 
-    with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(read, spots))
-    context = multiprocessing.get_context("fork")
-    queue = context.Queue()
-    children = [context.Process(target=lambda: queue.put(sum(map(read, spots)))) for _ in range(3)]
-    for child in children:
-        child.start()
-    counts = [sum(map(read, spots))] + [queue.get(timeout=60) for _ in children]
-    for child in children:
-        child.join()
-    assert counts == [300] * 4
+    return threads_and_forks(read, np.random.default_rng(3).integers(0, 900, 300).tolist())
+
+
+def test_threads_and_forks_read_the_right_values(tmp_path: Path) -> None:
+    path = write_bigwig(tmp_path / "t.bw", {"chr1": LENGTH}, STEPS)
+    reference = write_fasta(tmp_path / "r.fa", {"chr1": "A" * LENGTH})
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(_values_read, path, reference).result(timeout=120) == [300] * 5

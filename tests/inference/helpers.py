@@ -68,8 +68,8 @@ class Broker:
     """The embedded Valkey as a child of this process, ready when this is made."""
 
     def __init__(self, settings: Settings) -> None:
-        fork = multiprocessing.get_context("fork")
-        self.process = fork.Process(target=run_broker, args=[settings])
+        spawn = multiprocessing.get_context("spawn")
+        self.process = spawn.Process(target=run_broker, args=[settings])
         self.process.start()
         until(lambda: broker_answers(settings), seconds=15)
 
