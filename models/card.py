@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -203,12 +204,16 @@ class ModelCard:
                     f"{track.id}: {track.resolution} bp does not divide {self.output_width} bp"
                 )
 
+    def __hash__(self) -> int:
+        """Equal cards have equal ids; their many tracks would take long."""
+        return hash(self.id)
+
     @property
     def output_width(self) -> int:
         """Width in bp of the central part of the input for which there is output."""
         return self.input_width - 2 * self.crop
 
-    @property
+    @cached_property
     def weights_hash(self) -> str:
         """One hash over all that decides the numbers; part of every job id and cache key.
 

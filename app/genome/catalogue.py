@@ -37,7 +37,7 @@ class Problem(NamedTuple):
     message: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is itself: it may be a key of what is remembered of it
 class Bundle:
     """A genome: its sequence, genes and measurements.
 

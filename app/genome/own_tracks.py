@@ -141,6 +141,8 @@ class OwnTracks:
     def with_own(self, bundle: Bundle, ids: Iterable[str]) -> Bundle:
         """Returns a genome with these tracks among those that were measured."""
         own = [self.open(id_, bundle) for id_ in ids]
+        if not own:
+            return bundle
         return replace(bundle, tracks=bundle.tracks | {one.track.id: one for one in own})
 
 

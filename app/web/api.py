@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import partial
-from importlib.metadata import version
 from typing import get_args
 from urllib.parse import unquote
 
@@ -46,7 +45,7 @@ from app.web.theme import Mode as Ground
 from app.web.tile_request import TileRequest, read_tracks
 from app.web.tiles import TileRange, bin_width, pack
 from app.web.transcripts import GeneRows, gene_lines
-from app.web.versions import data_version, digest
+from app.web.versions import PROGRAM, data_version, digest
 from app.web.view import View, margins, read_view
 from app.web.view_data import file_stem
 from models import registry
@@ -231,7 +230,7 @@ def view() -> JSON:
         "genome": describe.genome(bundle),
         "locus": describe.locus(bundle, state.locus),
         "file": file_stem(seen),
-        "program": f"locuscope {version('locuscope')}",
+        "program": PROGRAM,
         "model": describe.model(card) if card else None,
         "rows": [describe.row(row, bins) for row in seen.rows],
         "chosen_biosamples": state.biosamples,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -177,7 +176,7 @@ def row(shown: Row, width: int) -> JSON:
         "host": shown.host.id if shown.host else None,
         "guests": shown.guests,
         "ratio_only": shown.predicted[0].unit in LOG_RATIOS if shown.predicted else False,
-        "style": asdict(shown.style),
+        "style": vars(shown.style),
         "predicted": [track(t, width) for t in shown.predicted],
         "observed": [track(o.track, width) | {"predicted": o.predicted} for o in shown.observed],
     }

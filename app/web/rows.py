@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeVar
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from app.genome.catalogue import Bundle, Measured
 from app.genome.signals import ObservedTrack
@@ -25,6 +26,8 @@ T = TypeVar("T")
 
 #: Most rows that one view draws.
 MAX_ROWS = 60
+#: Genomes with models of which it is remembered what they offer; own tracks make more of them.
+REMEMBERED = 32
 #: Height in px of a row unless the view says otherwise: of a signal, of the arcs of junctions, of
 #: one contact map, of two of them back to back, and of a square one.
 ROW_HEIGHT = 56
@@ -130,32 +133,32 @@ class Row:
     host: Row | None = None
     guests: int = 0
 
-    @property
+    @cached_property
     def tracks(self) -> tuple[Track, ...]:
         """The tracks that name the row: the predicted ones, else the measured ones."""
         return self.predicted or tuple(o.track for o in self.observed)
 
-    @property
+    @cached_property
     def kind(self) -> Kind:
         """What is drawn."""
         return self.tracks[0].kind
 
-    @property
+    @cached_property
     def modality(self) -> str:
         """One of ``MODALITIES``."""
         return self.tracks[0].modality
 
-    @property
+    @cached_property
     def family(self) -> str:
         """Colour family of the modality."""
         return FAMILIES[self.modality]
 
-    @property
+    @cached_property
     def biosample(self) -> Biosample | None:
         """The cell type, or None where the track has none."""
         return self.tracks[0].biosample
 
-    @property
+    @cached_property
     def title(self) -> str:
         """What the row shows, beside modality and biosample: target, else assay, else name."""
         track = self.tracks[0]
@@ -163,24 +166,24 @@ class Row:
             return track.target or track.name
         return track.target or track.assay or track.name
 
-    @property
+    @cached_property
     def strand(self) -> str:
         """``+``, ``-``, ``.``, or ``+-`` for a pair."""
         return "".join(t.strand for t in self.tracks)
 
-    @property
+    @cached_property
     def unit(self) -> str:
         """What one number means."""
         return self.tracks[0].unit
 
-    @property
+    @cached_property
     def height(self) -> int:
         """Height in px."""
         if self.host is not None:
             return self.host.height
         return (self.style.height or self._default_height) + self.strip
 
-    @property
+    @cached_property
     def _default_height(self) -> int:
         if self.kind == "junctions":
             return JUNCTIONS_HEIGHT
@@ -191,14 +194,14 @@ class Row:
             return SQUARE_HEIGHT
         return MAPS_HEIGHT if self.part == "both" else MAP_HEIGHT
 
-    @property
+    @cached_property
     def part(self) -> Part:
         """Which of its contact maps are drawn."""
         if self.predicted and self.observed:
             return self.style.part
         return "predicted" if self.predicted else "observed"
 
-    @property
+    @cached_property
     def value(self) -> Value:
         """What the colours of its contact map mean.
 
@@ -210,12 +213,12 @@ class Row:
             return "ratio"
         return self.style.value or ("ratio" if self.part == "both" else "signal")
 
-    @property
+    @cached_property
     def summary(self) -> Summary:
         """How bins are merged when zoomed out."""
         return self.style.summary or self.tracks[0].summary
 
-    @property
+    @cached_property
     def pairs(self) -> list[tuple[Track, ObservedTrack]]:
         """Each predicted track that was measured, with its measurement."""
         measured = {o.predicted: o for o in self.observed if isinstance(o, ObservedTrack)}
@@ -246,7 +249,8 @@ def _row(predicted: tuple[Track, ...], observed: tuple[Measured, ...]) -> Row:
     return Row(tracks[0].id if len(tracks) == 1 else _stem(tracks[0]), predicted, observed)
 
 
-def all_rows(bundle: Bundle, card: ModelCard | None) -> list[Row]:
+@lru_cache(REMEMBERED)
+def all_rows(bundle: Bundle, card: ModelCard | None) -> tuple[Row, ...]:
     """Returns every row that a genome and a model offer, in the order of ``MODALITIES``.
 
     A measurement that belongs to none of the model's tracks, or to one that another measurement
@@ -266,7 +270,7 @@ def all_rows(bundle: Bundle, card: ModelCard | None) -> list[Row]:
         for group in _by_strand(tracks, lambda t: t)
     ]
     rows += [_row((), group) for group in _by_strand(alone, lambda o: o.track)]
-    return sorted(rows, key=lambda row: MODALITIES.index(row.modality))
+    return tuple(sorted(rows, key=lambda row: MODALITIES.index(row.modality)))
 
 
 def rows(state: ViewState, bundle: Bundle, card: ModelCard | None) -> tuple[list[Row], str | None]:
@@ -275,30 +279,47 @@ def rows(state: ViewState, bundle: Bundle, card: ModelCard | None) -> tuple[list
     Without a choice of tracks these are the rows of the chosen biosamples and those that belong
     to no biosample.
     """
+    anchored = state.anchor is not None and state.anchor.chromosome == state.locus.chromosome
+    choice = _Choice(state.tracks, state.biosamples, state.hidden, state.styles, anchored)
+    drawn, n_chosen = _drawn(bundle, card, choice)
+    if n_chosen > MAX_ROWS:
+        return list(drawn), f"Shown are the first {MAX_ROWS} of {n_chosen:,} tracks."
+    return list(drawn), None
+
+
+class _Choice(NamedTuple):
+    """What of a view decides its rows: while someone pans it stays as it is."""
+
+    tracks: tuple[str, ...]
+    biosamples: tuple[str, ...]
+    hidden: tuple[str, ...]
+    styles: tuple[tuple[str, RowStyle], ...]
+    anchored: bool
+
+
+@lru_cache(maxsize=256)
+def _drawn(bundle: Bundle, card: ModelCard | None, choice: _Choice) -> tuple[tuple[Row, ...], int]:
+    """Returns the rows that are drawn, and how many were chosen."""
     known = {row.id: row for row in all_rows(bundle, card)}
-    if state.tracks:
-        chosen = [known[row_id] for row_id in state.tracks if row_id in known]
+    if choice.tracks:
+        chosen = [known[row_id] for row_id in choice.tracks if row_id in known]
     else:
         chosen = [
             row
             for row in known.values()
-            if row.biosample is None or row.biosample.key in state.biosamples
+            if row.biosample is None or row.biosample.key in choice.biosamples
         ]
-    chosen = [row for row in chosen if row.id not in state.hidden]
-    styles = dict(state.styles)
-    anchored = state.anchor is not None and state.anchor.chromosome == state.locus.chromosome
+    chosen = [row for row in chosen if row.id not in choice.hidden]
+    styles = dict(choice.styles)
     drawn = [
         replace(
             row,
             style=styles.get(row.id, row.style),
-            strip=ANCHOR_HEIGHT if anchored and row.kind == "contacts" else 0,
+            strip=ANCHOR_HEIGHT if choice.anchored and row.kind == "contacts" else 0,
         )
         for row in chosen[:MAX_ROWS]
     ]
-    drawn = _overlaid(drawn)
-    if len(chosen) > MAX_ROWS:
-        return drawn, f"Shown are the first {MAX_ROWS} of {len(chosen):,} tracks."
-    return drawn, None
+    return tuple(_overlaid(drawn)), len(chosen)
 
 
 def _overlaid(shown: Sequence[Row]) -> list[Row]:
@@ -321,6 +342,7 @@ def _overlaid(shown: Sequence[Row]) -> list[Row]:
     return placed
 
 
+@lru_cache(REMEMBERED)
 def track_groups(bundle: Bundle, card: ModelCard | None) -> dict[str, list[Row]]:
     """Returns every row by modality, in the order of ``MODALITIES``."""
     groups: dict[str, list[Row]] = {}
@@ -348,6 +370,7 @@ class BiosampleCount:
     both: int
 
 
+@lru_cache(REMEMBERED)
 def biosamples(bundle: Bundle, card: ModelCard | None) -> list[BiosampleCount]:
     """Returns the biosamples of a genome and a model, the predicted and measured ones first."""
     by_key: dict[str, list[Row]] = {}

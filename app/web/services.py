@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import cast
 
 from flask import current_app
@@ -17,6 +20,7 @@ from app.inference.predictions import Predictions
 from app.inference.store import ResultStore
 from app.settings import Settings
 from app.web.answers import AnswerCache
+from app.web.versions import LOOK_SECONDS
 from models import registry
 from models.card import ModelCard
 
@@ -62,7 +66,8 @@ class Services:
 
     def missing(self, card: ModelCard) -> str:
         """Returns which of a model's files are not here, or nothing."""
-        return registry.availability(card, self.settings.weights_dirs) or ""
+        when = int(time.monotonic() / LOOK_SECONDS)
+        return _missing_at(card, self.settings.weights_dirs, when)
 
     def unavailable(self, card: ModelCard) -> str:
         """Returns why a model cannot be used; nothing if its files are here or a worker holds it.
@@ -89,6 +94,11 @@ class Services:
         if model and model not in self.cards:
             raise NotFoundError(f"There is no model “{model[:60]}”.", next(iter(self.cards), None))
         return self.cards[model] if model else None
+
+
+@lru_cache(maxsize=64)
+def _missing_at(card: ModelCard, weights_dirs: tuple[Path, ...], _when: int) -> str:
+    return registry.availability(card, weights_dirs) or ""
 
 
 def services() -> Services:

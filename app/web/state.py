@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from itertools import zip_longest
 from typing import Literal, TypeVar, get_args
 from urllib.parse import parse_qsl, quote, urlencode
@@ -22,6 +23,7 @@ from app.genome.own_tracks import OwnTracks
 from app.web.figures.sequence import Strands
 from app.web.ism import Ism, read_ism
 from app.web.rows import (
+    REMEMBERED,
     Marked,
     Part,
     RowStyle,
@@ -326,6 +328,7 @@ def default_locus(bundle: Bundle, card: ModelCard | None) -> Interval:
     return Interval(piece.chromosome, start, start + width)
 
 
+@lru_cache(REMEMBERED)
 def default_biosamples(bundle: Bundle, card: ModelCard | None) -> tuple[str, ...]:
     """Returns biosamples that show something of every modality, about ``DEFAULT_ROWS`` rows.
 

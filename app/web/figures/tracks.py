@@ -9,7 +9,7 @@ no axes of their own, which is what makes the redraw quick.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from alphagenome.data.genome import Interval
@@ -173,7 +173,7 @@ def _signal_trace(part: str, row: Row, series: list[Series], mode: Mode) -> dict
             "row": row.id,
             "part": part,
             "group": GROUPS.get(part, "predicted"),
-            "series": [asdict(s) for s in series],
+            "series": [vars(s) for s in series],
         },
         **style,
     }
@@ -299,7 +299,7 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
             "sequence": {
                 "top": gap,
                 "height": sequence_height,
-                "lanes": [asdict(lane) for lane in sequence],
+                "lanes": [vars(lane) for lane in sequence],
             },
             "genes": {
                 "top": gene_top,
