@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from app.genome.haplotype import Haplotype
-    from app.inference.predictions import Floats, StoredWindow
+    from app.inference.stored import StoredWindow
+    from app.inference.summaries import Floats
 
 
 def align_contacts(

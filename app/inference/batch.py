@@ -36,7 +36,8 @@ from app.inference.prediction_files import (
     check_format,
     write,
 )
-from app.inference.predictions import Predictions, windows_for
+from app.inference.predictions import Predictions
+from app.inference.reads import windows_for
 from app.inference.requests import JobRequest
 from app.inference.store import ResultStore
 from app.inference.vcf import ScoreSummary, SpliceModel, score_vcf

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from app.genome.edits import SequenceEdit
     from app.genome.genes import Gene
     from app.genome.haplotype import Haplotype
-    from app.inference.predictions import Predictions, Progress, StoredWindow
+    from app.inference.predictions import Predictions
+    from app.inference.progress import Progress
+    from app.inference.stored import StoredWindow
     from app.inference.windows import Window
     from models.card import ModelCard, Track
 

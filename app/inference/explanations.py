@@ -13,7 +13,7 @@ from app.errors import LocuscopeError, NotFoundError
 from app.genome.jaspar import RELEASE, Matrix, matrix
 from app.inference.jobs import JobStatus, Priority
 from app.inference.mutagenesis import Target
-from app.inference.predictions import JobQueue, duration, why_waiting
+from app.inference.progress import JobQueue, duration, why_waiting
 from app.inference.requests import (
     Attribution,
     AttributionRequest,

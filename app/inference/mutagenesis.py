@@ -20,7 +20,7 @@ from app.errors import BadInputError, LimitError, LocuscopeError, NotFoundError
 from app.genome.locus import format_interval
 from app.inference.alleles import REFERENCE, Allele
 from app.inference.jobs import JobStatus, Priority
-from app.inference.predictions import JobQueue, duration, why_waiting
+from app.inference.progress import JobQueue, duration, why_waiting
 from app.inference.requests import (
     MutagenesisRequest,
     Readout,

@@ -12,7 +12,8 @@ from app.genome.junctions import Junctions
 from app.genome.matrices import regrid
 from app.inference.aligned import align_contacts, align_junctions, known_contacts
 from app.inference.alleles import REFERENCE, Allele
-from app.inference.predictions import Floats, Predictions
+from app.inference.predictions import Predictions
+from app.inference.summaries import Floats
 from models.card import ModelCard, Track
 
 if TYPE_CHECKING:

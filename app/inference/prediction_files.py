@@ -23,7 +23,7 @@ from app.genome.catalogue import Bundle
 from app.genome.junctions import Junctions
 from app.genome.locus import format_interval
 from app.inference.pairs import Contacts
-from app.inference.predictions import Floats, Values
+from app.inference.summaries import Floats, Values
 from models.card import Kind, ModelCard, Track
 
 Predicted = Values | Contacts | Junctions

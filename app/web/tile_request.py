@@ -15,7 +15,7 @@ from app.genome.catalogue import Bundle
 from app.genome.haplotype import Haplotype
 from app.genome.signals import ObservedTrack
 from app.inference.alleles import ENSEMBLE, Allele
-from app.inference.predictions import Span
+from app.inference.stored import Span
 from app.web.services import services
 from app.web.tiles import MAX_TRACKS, TILE, Summarise, TileRange, TrackTiles, planes, tiles
 from models.card import ModelCard, Track

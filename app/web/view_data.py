@@ -20,7 +20,7 @@ from app.genome.signals import ObservedTrack
 from app.inference.alleles import Allele, alleles
 from app.inference.pairs import Contacts, contacts, junctions
 from app.inference.prediction_files import Predicted, Prediction, write
-from app.inference.predictions import Values
+from app.inference.summaries import Values
 from app.web.rows import Row
 from app.web.services import services
 from app.web.view import View

@@ -16,8 +16,9 @@ from app.inference.alleles import REFERENCE, Allele
 from app.inference.batch import InProcessJobs
 from app.inference.compute import Engine
 from app.inference.pairs import contacts, junctions
-from app.inference.predictions import Predictions, Span
+from app.inference.predictions import Predictions
 from app.inference.store import ResultStore
+from app.inference.stored import Span
 from app.inference.windows import WindowGrid
 from app.settings import Settings
 from models import registry

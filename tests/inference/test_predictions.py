@@ -12,8 +12,10 @@ from alphagenome.data.genome import Interval
 from app.errors import LimitError
 from app.genome.catalogue import Bundle
 from app.inference.jobs import Jobs, Priority
-from app.inference.predictions import Predictions, Progress, Span
+from app.inference.predictions import Predictions
+from app.inference.progress import Progress
 from app.inference.store import ResultStore
+from app.inference.stored import Span
 from app.settings import Settings
 from models.card import ModelCard, Track
 

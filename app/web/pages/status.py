@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dash import html
 from dash.development.base_component import Component
 
-from app.inference.predictions import duration
+from app.inference.progress import duration
 from app.web.health import NO_WORKER, system_status
 from app.web.pages.frame import document, table
 
