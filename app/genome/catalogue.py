@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from app.errors import BundleError, NotFoundError
 from app.genome.bundle_file import (
-    BundleFile,
+    ContactsTable,
+    CytobandsTable,
+    GenesTable,
+    JunctionsTable,
     MarksTable,
     MeasurementTable,
     SuggestedView,
+    TrackTable,
     bundle_path,
     read_bundle_file,
 )
@@ -25,9 +29,12 @@ from app.genome.junctions import JunctionTrack
 from app.genome.marks import Kind, Marks
 from app.genome.reference import Reference
 from app.genome.signals import ObservedTrack
-from models.card import Track
 
 Measured = ObservedTrack | ContactTrack | JunctionTrack
+
+_File = TypeVar("_File")
+_Measured = TypeVar("_Measured", ObservedTrack, ContactTrack, JunctionTrack)
+_Table = TypeVar("_Table", bound=GenesTable | CytobandsTable | MeasurementTable | MarksTable)
 
 
 class Problem(NamedTuple):
@@ -91,7 +98,7 @@ class Bundle:
         content = read_bundle_file(folder)
         assembly = canonical_assembly(content.genome.assembly or content.genome.id)
         reference = Reference(_existing(folder, content.reference.path), assembly)
-        problems: list[Problem] = []
+        files = _Files(folder, reference)
         return cls(
             id=content.genome.id,
             name=content.genome.name,
@@ -100,14 +107,17 @@ class Bundle:
             simulated=content.genome.simulated,
             folder=folder,
             reference=reference,
-            genes=_genes(folder, content, reference, problems),
-            tracks=_tracks(folder, content, reference, problems),
-            contacts=_contacts(folder, content, reference, problems),
-            junctions=_junctions(folder, content, reference, problems),
-            marks=_marks(folder, content, reference, problems),
-            cytobands=_cytobands(folder, content, reference, problems),
+            genes=files.genes(content.genes),
+            tracks=files.tracks(content.tracks),
+            contacts=files.contacts(content.contacts),
+            junctions=files.junctions(content.junctions),
+            marks=(
+                *files.marks("loops", content.loops),
+                *files.marks("domains", content.domains),
+            ),
+            cytobands=files.cytobands(content.cytobands),
             views=content.views,
-            problems=tuple(problems),
+            problems=tuple(files.problems),
         )
 
 
@@ -162,103 +172,96 @@ def _existing(folder: Path, text: str) -> Path:
     return path
 
 
-def _genes(
-    folder: Path, content: BundleFile, reference: Reference, problems: list[Problem]
-) -> Genes:
-    if content.genes is not None:
+class _Files:
+    """Opens the files of a bundle; those that cannot be used are left out, with the reason.
+
+    Attributes:
+        problems: What was left out.
+    """
+
+    def __init__(self, folder: Path, reference: Reference) -> None:
+        self._folder = folder
+        self._reference = reference
+        self.problems: list[Problem] = []
+
+    def _opened(self, table: _Table, open_: Callable[[_Table], _File]) -> _File | None:
         try:
-            path = _existing(folder, content.genes.path)
-            return Genes(reference.names, path, content.genes.resolved_format())
+            return open_(table)
         except BundleError as error:
-            problems.append(Problem(content.genes.path, error.message))
-    return Genes(reference.names)
+            self.problems.append(Problem(table.path, error.message))
+            return None
 
+    def _measured(
+        self, tables: Iterable[_Table], open_: Callable[[_Table], _Measured]
+    ) -> dict[str, _Measured]:
+        """Opens the files of some tables, by track id."""
+        measured: dict[str, _Measured] = {}
+        for table in tables:
+            one = self._opened(table, open_)
+            if one is not None and measured.setdefault(one.track.id, one) is not one:
+                problem = f"There are two tracks {one.track.id}; change one's name or dataset."
+                self.problems.append(Problem(table.path, problem))
+        return measured
 
-def _cytobands(
-    folder: Path, content: BundleFile, reference: Reference, problems: list[Problem]
-) -> dict[str, list[Cytoband]]:
-    if content.cytobands is not None:
-        try:
-            return read_cytobands(_existing(folder, content.cytobands.path), reference)
-        except BundleError as error:
-            problems.append(Problem(content.cytobands.path, error.message))
-    return {}
+    def tracks(self, tables: Iterable[TrackTable]) -> dict[str, ObservedTrack]:
+        """Opens bigWig files."""
 
+        def open_(table: TrackTable) -> ObservedTrack:
+            track = table.track(table.modality, table.resolution)
+            path = bundle_path(self._folder, table.path)
+            return ObservedTrack.open(track, path, self._reference, table.predicted)
 
-def _tracks(
-    folder: Path, content: BundleFile, reference: Reference, problems: list[Problem]
-) -> dict[str, ObservedTrack]:
-    tracks: dict[str, ObservedTrack] = {}
-    for table in content.tracks:
-        track = table.track(table.modality, table.resolution)
-        if track.id in tracks:
-            problems.append(_same_name(table, track))
-            continue
-        try:
-            path = bundle_path(folder, table.path)
-            tracks[track.id] = ObservedTrack.open(track, path, reference, table.predicted)
-        except BundleError as error:
-            problems.append(Problem(table.path, error.message))
-    return tracks
+        return self._measured(tables, open_)
 
+    def contacts(self, tables: Iterable[ContactsTable]) -> dict[str, ContactTrack]:
+        """Opens contact matrices."""
 
-def _same_name(table: MeasurementTable, track: Track) -> Problem:
-    return Problem(table.path, f"There are two tracks {track.id}; change one's name or dataset.")
-
-
-def _junctions(
-    folder: Path, content: BundleFile, reference: Reference, problems: list[Problem]
-) -> dict[str, JunctionTrack]:
-    junctions: dict[str, JunctionTrack] = {}
-    for table in content.junctions:
-        track = table.track(table.modality, 1)
-        if track.id in junctions:
-            problems.append(_same_name(table, track))
-            continue
-        try:
-            path = _existing(folder, table.path)
-            junctions[track.id] = JunctionTrack.open(track, path, reference, table.predicted)
-        except BundleError as error:
-            problems.append(Problem(table.path, error.message))
-    return junctions
-
-
-def _contacts(
-    folder: Path, content: BundleFile, reference: Reference, problems: list[Problem]
-) -> dict[str, ContactTrack]:
-    contacts: dict[str, ContactTrack] = {}
-    for table in content.contacts:
-        track = table.track(table.modality, 1)
-        if track.id in contacts:
-            problems.append(_same_name(table, track))
-            continue
-        try:
-            contacts[track.id] = ContactTrack.open(
-                track,
-                bundle_path(folder, table.path),
-                reference,
+        def open_(table: ContactsTable) -> ContactTrack:
+            return ContactTrack.open(
+                table.track(table.modality, 1),
+                bundle_path(self._folder, table.path),
+                self._reference,
                 balancing=table.balancing,
                 predicted=table.predicted,
             )
-        except BundleError as error:
-            problems.append(Problem(table.path, error.message))
-    return contacts
 
+        return self._measured(tables, open_)
 
-def _marks(
-    folder: Path, content: BundleFile, reference: Reference, problems: list[Problem]
-) -> tuple[Marks, ...]:
-    marks = []
-    tables: dict[Kind, tuple[MarksTable, ...]] = {
-        "loops": content.loops,
-        "domains": content.domains,
-    }
-    for kind, of_kind in tables.items():
-        for table in of_kind:
-            try:
-                path = bundle_path(folder, table.path)
-                biosample = table.curie or table.biosample
-                marks.append(Marks.open(kind, table.name, path, reference, biosample))
-            except BundleError as error:
-                problems.append(Problem(table.path, error.message))
-    return tuple(marks)
+    def junctions(self, tables: Iterable[JunctionsTable]) -> dict[str, JunctionTrack]:
+        """Opens splice junctions."""
+
+        def open_(table: JunctionsTable) -> JunctionTrack:
+            track = table.track(table.modality, 1)
+            path = _existing(self._folder, table.path)
+            return JunctionTrack.open(track, path, self._reference, table.predicted)
+
+        return self._measured(tables, open_)
+
+    def marks(self, kind: Kind, tables: Iterable[MarksTable]) -> list[Marks]:
+        """Opens loops or domains."""
+
+        def open_(table: MarksTable) -> Marks:
+            path = bundle_path(self._folder, table.path)
+            cell = table.curie or table.biosample
+            return Marks.open(kind, table.name, path, self._reference, cell)
+
+        opened = [self._opened(table, open_) for table in tables]
+        return [marks for marks in opened if marks is not None]
+
+    def genes(self, table: GenesTable | None) -> Genes:
+        """Opens the annotation; without one there are no genes."""
+        names = self._reference.names
+
+        def open_(table: GenesTable) -> Genes:
+            return Genes(names, _existing(self._folder, table.path), table.resolved_format())
+
+        found = self._opened(table, open_) if table else None
+        return Genes(names) if found is None else found
+
+    def cytobands(self, table: CytobandsTable | None) -> dict[str, list[Cytoband]]:
+        """Reads the bands of the chromosomes."""
+
+        def open_(table: CytobandsTable) -> dict[str, list[Cytoband]]:
+            return read_cytobands(_existing(self._folder, table.path), self._reference)
+
+        return (self._opened(table, open_) if table else None) or {}
