@@ -50,7 +50,8 @@
   // Highest drawn value of several series over the visible region; 0 where there is none.
   function highest(where, series, start, end) {
     let top = 0;
-    for (const one of series) {
+    const edges = series.flatMap((one) => (one.floor ? [one, { ...one, track: one.floor }] : [one]));
+    for (const one of edges) {
       eachBin(where, one, start, end, (_, value) => {
         if (Math.abs(value) > top) top = Math.abs(value);
       });
@@ -209,8 +210,11 @@
     return ls.number.format(position1);
   }
 
-  // The ruler of a region as SVG text. Tick k stands in the middle of base k (1-based).
-  function ruler(region, bpPerPx, height, chromosomeLength) {
+  const DIGIT_PX = 6.5;
+
+  // The ruler of a region as SVG text. Tick k stands in the middle of base k (1-based). What would be
+  // cut off at an edge of the view has no text: half a number is a wrong one.
+  function ruler(region, view, bpPerPx, height, chromosomeLength) {
     const step = tickStep(bpPerPx, 110);
     const minor = step / (step % 5 === 0 || step === 1 ? 5 : 4);
     const parts = [];
@@ -225,7 +229,10 @@
     for (let p = from; p <= end; p += step) {
       const at = x(p).toFixed(1);
       parts.push(`<path d="M${at} ${height - 8}v8"/>`);
-      parts.push(`<text x="${at}" y="${height - 11}">${tickText(p, step)}</text>`);
+      const text = tickText(p, step);
+      const reach = (text.length * DIGIT_PX * bpPerPx) / 2;
+      const cut = [view.start, view.end].some((edge) => Math.abs(p - 0.5 - edge) < reach);
+      if (!cut) parts.push(`<text x="${at}" y="${height - 11}">${text}</text>`);
     }
     return parts.join("");
   }

@@ -158,8 +158,10 @@
 
   // ---- Loading --------------------------------------------------------------------------------
 
-  // Before the id of a predicted track: of the alternate allele; edges of the band of its spread.
+  // Before the id of a predicted track: of the alternate allele, or of its change; before those the
+  // edges of the band of the spread.
   const ALTERNATE = "alt:";
+  const CHANGE = "diff:";
   const LOWER = "low:";
   const UPPER = "high:";
   const signalRows = () => view.rows.filter((row) => row.kind === "signal");
@@ -167,8 +169,10 @@
     signalRows().flatMap((row) => [
       ...[...row.predicted, ...row.observed].map((track) => track.id),
       ...(view.edited ? row.predicted.map((track) => ALTERNATE + track.id) : []),
-      ...(view.spread ? row.predicted.flatMap((track) => [LOWER + track.id, UPPER + track.id]) : []),
+      ...(view.ensemble === "on" ? row.predicted.flatMap((track) => edges(track.id)) : []),
     ]);
+  const edges = (id) =>
+    (view.edited ? ["", ALTERNATE, CHANGE] : [""]).flatMap((of) => [LOWER + of + id, UPPER + of + id]);
 
   // The edits as the link has them, and what names the genome with them.
   const edits = () =>
@@ -407,7 +411,7 @@
     svg.setAttribute("width", 3 * px);
     svg.setAttribute("height", height);
     const bpPerPx = (base.end - base.start) / px;
-    svg.innerHTML = ls.ruler(region, bpPerPx, height, view.locus.chrom_length);
+    svg.innerHTML = ls.ruler(region, base, bpPerPx, height, view.locus.chrom_length);
   }
 
   function drawOverview() {
@@ -485,17 +489,21 @@
       row,
       predicted: row.predicted.map((t) => valueOf(t, position, row)),
       observed: row.observed.map((t) => valueOf(t, position, row)),
-      spread: view.spread ? row.predicted.map((t) => spreadOf(t, position, row)) : [],
       alternate: view.edited
         ? row.predicted.map((t) => valueOf({ id: ALTERNATE + t.id }, position, row))
         : [],
+      spread: spreadOf("", row, position),
+      alternateSpread: view.edited ? spreadOf(ALTERNATE, row, position) : [],
     }));
   }
 
   // Half the height of the band: the standard deviation over the ensemble.
-  function spreadOf(track, position, row) {
-    const [low, high] = [LOWER, UPPER].map((edge) => valueOf({ id: edge + track.id }, position, row));
-    return (high - low) / 2;
+  function spreadOf(of, row, position) {
+    if (view.ensemble !== "on") return [];
+    return row.predicted.map((track) => {
+      const [low, high] = [LOWER, UPPER].map((edge) => valueOf({ id: edge + of + track.id }, position, row));
+      return (high - low) / 2;
+    });
   }
 
   // Changes how reference and alternate are compared; all that it takes is here already.

@@ -37,7 +37,8 @@
     const menu = make("button", "row-menu", "\u22ef");
     menu.setAttribute("aria-label", `Settings of ${row.label} ${row.title}`);
     menu.onclick = (event) => ls.openMenu(row, event.currentTarget);
-    node.append(head, detail, badge, make("span", "row-top"), make("span", "row-zero", "0"), menu);
+    head.append(make("span", "row-top"));
+    node.append(head, detail, badge, make("span", "row-zero", "0"), menu);
     node.querySelector(".row-zero").hidden = row.kind !== "signal";
     if (simulated) node.append(make("span", "row-simulated", "simulated"));
     node.title = [row.label, row.title, row.biosample && row.biosample.name, row.biosample && row.biosample.curie, row.unit]

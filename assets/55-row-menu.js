@@ -116,6 +116,10 @@
     };
     appearance(menu, row, style);
     if (row.kind === "contacts") ls.mapMenu(row).forEach(([text, run]) => item(text, run));
+    if (row.predicted.length && row.kind === "signal") {
+      const off = ls.state().view.ensemble === "off";
+      item(`${off ? "Show" : "Hide"} the spread over 6 readings (m)`, ls.toggleEnsemble);
+    }
     if (row.predicted.length && row.kind === "signal") item("ISM at the highest value in view", () => ls.explainPeak(row));
     ls.placeMenu(row).forEach(([text, run]) => item(text, run));
     item("About this track", () => ls.openInfo(row));

@@ -19,27 +19,29 @@
   const say = (list) => list.map(ls.valueText).join(", ");
 
   // Predicted values, each with its standard deviation where the spread is shown.
-  const sayPredicted = ({ predicted, spread }) =>
-    predicted
+  const sayPredicted = (values, spread) =>
+    values
       .map((value, i) =>
         Number.isFinite(spread[i]) ? `${ls.valueText(value)} (SD ${ls.valueText(spread[i])})` : ls.valueText(value),
       )
       .join(", ");
 
   function inWords(one) {
-    const { row, predicted, observed, alternate } = one;
+    const { row, predicted, observed, alternate, spread, alternateSpread } = one;
     const name = `${row.label} ${row.biosample ? row.biosample.name : row.title}`;
     const said = [];
-    if (alternate.length) said.push(`reference ${say(predicted)}`, `alternate ${say(alternate)}`);
-    else if (predicted.length) said.push(`predicted ${sayPredicted(one)}`);
+    if (alternate.length) {
+      said.push(`reference ${sayPredicted(predicted, spread)}`);
+      said.push(`alternate ${sayPredicted(alternate, alternateSpread)}`);
+    } else if (predicted.length) said.push(`predicted ${sayPredicted(predicted, spread)}`);
     if (observed.length) said.push(`observed ${say(observed)}`);
     return `${name}: ${said.join(" / ")}`;
   }
 
   // The values of one row beside the line: alternate or predicted, then observed.
   function chip(value, place) {
-    const { predicted, observed, alternate } = value;
-    const first = alternate.length ? say(alternate) : sayPredicted(value);
+    const { predicted, observed, alternate, spread, alternateSpread } = value;
+    const first = alternate.length ? sayPredicted(alternate, alternateSpread) : sayPredicted(predicted, spread);
     const node = make("span", "cross-value", [first, say(observed)].filter(Boolean).join(" / "));
     node.style.top = `${place.top}px`;
     node.dataset.row = value.row.id;

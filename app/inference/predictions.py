@@ -72,7 +72,7 @@ class Predictions(StoredPredictions):
             priority: How urgent it is.
             retry: Compute windows again that failed before.
             haplotype: Edits; both alleles are predicted where there are any.
-            members: The ways in which they are read; contacts are read in the plain way alone.
+            members: The ways in which they are read; contacts and junctions in the plain way alone.
 
         Raises:
             LimitError: The region is wider than ``settings.max_view``.
@@ -84,7 +84,7 @@ class Predictions(StoredPredictions):
                 f"zoom in to {self._settings.max_view:,} bp or less."
             )
         order = _Order(card, bundle, tuple(tracks), priority, retry)
-        signals = replace(order, tracks=tuple(t for t in tracks if t.kind != "contacts"))
+        signals = replace(order, tracks=tuple(t for t in tracks if t.kind == "signal"))
         reads = [
             read
             for member in members

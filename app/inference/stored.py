@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -251,30 +253,45 @@ class StoredPredictions:
         )
 
     def spread(
-        self, card: ModelCard, bundle: Bundle, track: Track, interval: Interval
+        self,
+        card: ModelCard,
+        bundle: Bundle,
+        track: Track,
+        interval: Interval,
+        *sequences: Allele,
     ) -> tuple[Values, Values]:
         """Returns mean minus and mean plus standard deviation over an ensemble of readings.
 
         The members are those of ``alleles.ENSEMBLE``; where the genome lacks the flanks for one, it
         is left out. The standard deviation is that of a sample, ``sqrt(sum((x - mean)^2) / (n -
         1))``. Bins have no value while a member is still to be computed, or with one member alone.
+
+        Args:
+            card: The model.
+            bundle: The genome.
+            track: A track of the model.
+            interval: The region, 0-based half-open.
+            *sequences: The one that is read, by default the reference; of two the values are those
+                of the first less those of the second, both read in the same way.
         """
-        read = [
-            (
-                Allele(member=member),
-                self.values(card, bundle, track, interval, Allele(member=member)),
-            )
+        members = [
+            [replace(sequence, member=member) for sequence in sequences or (REFERENCE,)]
             for member in ENSEMBLE
         ]
-        first = read[0][1]
-        values = np.stack([one.values for _, one in read]).astype(np.float64)
+        first = self.values(card, bundle, track, interval, members[0][0])
+        read = (
+            [self.values(card, bundle, track, interval, allele).values for allele in member]
+            for member in members
+        )
+        values = np.stack([np.subtract(*of) if len(of) > 1 else of[0] for of in read])
+        values = values.astype(np.float64)
         known = np.isfinite(values)
         n = known.sum(0)
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = np.where(known, values, 0).sum(0) / n
             sd = np.sqrt(np.where(known, (values - mean) ** 2, 0).sum(0) / (n - 1))
         sd[n < 2] = np.nan
-        for allele, _ in read:
+        for allele in chain.from_iterable(members):
             for span in self.spans(card, bundle, track, interval, allele):
                 if span.state == "missing":
                     left = (span.start - first.start) // track.resolution
@@ -288,19 +305,19 @@ class StoredPredictions:
         card: ModelCard,
         bundle: Bundle,
         track: Track,
+        sequences: tuple[Allele, ...],
         chromosome: str,
         start: int,
         end: int,
         n_bins: int,
-        *,
-        upper: bool,
-    ) -> Summary:
-        """Returns one edge of ``spread`` in equal bins, as ``summarise`` does; computes nothing."""
-        parts = REFERENCE.grid(card, bundle.reference).parts(Interval(chromosome, start, end))
-        return summarise(
-            (self.spread(card, bundle, track, part)[upper] for _, part in parts),
-            np.linspace(start, end, n_bins + 1),
-        )
+    ) -> tuple[Summary, Summary]:
+        """Returns what ``spread`` does in equal bins, as ``summarise`` does; computes nothing."""
+        grid = sequences[0].grid(card, bundle.reference)
+        parts = [part for _, part in grid.parts(Interval(chromosome, start, end))]
+        bands = [self.spread(card, bundle, track, part, *sequences) for part in parts]
+        edges = np.linspace(start, end, n_bins + 1)
+        lower, upper = (summarise((band[i] for band in bands), edges) for i in (0, 1))
+        return lower, upper
 
     def _bases_of(self, bundle: Bundle, read: Read) -> Bases | None:
         """Returns digest and gaps of a read, looking at the sequence the first time only.

@@ -248,7 +248,6 @@ def view() -> JSON:
         "overview": describe.overview(bundle, state.locus.chromosome),
         "genes": state.genes,
         "ensemble": state.ensemble,
-        "spread": seen.spread,
         "strand": state.strand,
         "frames": state.frames,
         "panel": state.panel,
@@ -266,7 +265,7 @@ def view() -> JSON:
             edited=seen.haplotype is not None,
             sequence=lanes,
             expanded=state.genes == "expanded",
-            spread=seen.spread,
+            spread=state.ensemble == "on",
             explained=seen.explained,
         ),
     }
@@ -306,7 +305,7 @@ def predict() -> JSON:
         return {"complete": True, "failed": False, "message": "", "ready": "", "spans": []}
     haplotype = seen.haplotype
     ensure = partial(services().predictions.ensure, seen.card, seen.bundle, haplotype=haplotype)
-    if seen.spread:
+    if seen.state.ensemble == "on":
         ensure = partial(ensure, members=ENSEMBLE)
     locus = seen.state.locus
     progress = ensure(locus, seen.predicted, Priority.VIEW, retry=asked.get("retry") is True)

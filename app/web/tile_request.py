@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache, partial
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -16,16 +18,27 @@ from app.genome.haplotype import Haplotype
 from app.genome.signals import ObservedTrack
 from app.inference.alleles import ENSEMBLE, Allele
 from app.inference.stored import Span
+from app.inference.summaries import Summary
 from app.web.services import services
-from app.web.tiles import MAX_TRACKS, TILE, Summarise, TileRange, TrackTiles, planes, tiles
+from app.web.tiles import (
+    MAX_TILES,
+    MAX_TRACKS,
+    TILE,
+    Summarise,
+    TileRange,
+    TrackTiles,
+    planes,
+    tiles,
+)
 from models.card import ModelCard, Track
 
 log = logging.getLogger("locuscope.web")
 
 #: Before the id of a predicted track: of the alternate allele.
 ALTERNATE = "alt:"
-#: Before the id of a predicted track: the edges of its band over an ensemble of readings.
-LOWER, UPPER = "low:", "high:"
+#: Before the id of a predicted track, or of the alternate's: the edges of its band over an ensemble
+#: of readings. Between them and the id: the band is that of alternate less reference.
+LOWER, UPPER, CHANGE = "low:", "high:", "diff:"
 
 #: Predictions are read over at most this many times the widest view (tiles reach beyond it), and
 #: this many native bins.
@@ -47,15 +60,28 @@ class AlternateTrack:
 
 @dataclass(frozen=True)
 class SpreadEdge:
-    """One edge of the band of a predicted track: its mean over an ensemble, less or plus its SD."""
+    """One edge of the band of a predicted track: its mean over an ensemble, less or plus its SD.
+
+    Attributes:
+        track: The predicted track.
+        upper: Which edge.
+        of: Nothing for the reference, ``ALTERNATE``, or ``CHANGE``.
+    """
 
     track: Track
     upper: bool
+    of: str = ""
 
     @property
     def id(self) -> str:
         """What names it in a request."""
-        return (UPPER if self.upper else LOWER) + self.track.id
+        return (UPPER if self.upper else LOWER) + self.of + self.track.id
+
+    def alleles(self, haplotype: Haplotype | None) -> tuple[Allele, ...]:
+        """Returns the sequence that is read, and after it that whose values are subtracted."""
+        if self.of == CHANGE:
+            return Allele(haplotype, alternate=True), Allele(haplotype)
+        return (Allele(haplotype, alternate=self.of == ALTERNATE),)
 
 
 AnyTrack = Track | AlternateTrack | SpreadEdge | ObservedTrack
@@ -76,7 +102,12 @@ def read_tracks(text: str, bundle: Bundle, card: ModelCard | None) -> list[AnyTr
     known: dict[str, AnyTrack] = dict(bundle.tracks)
     known |= {track.id: track for track in signals}
     known |= {one.id: one for one in map(AlternateTrack, signals)}
-    edges = [SpreadEdge(track, upper) for track in signals for upper in (False, True)]
+    edges = [
+        SpreadEdge(track, upper, of)
+        for track in signals
+        for upper in (False, True)
+        for of in ("", ALTERNATE, CHANGE)
+    ]
     known |= {one.id: one for one in edges}
     others = {track.id for track in card.tracks if track.kind != "signal"} if card else set()
     others |= set(bundle.contacts) | set(bundle.junctions)
@@ -118,7 +149,8 @@ class TileRequest:
     def alleles(self, track: AnyTrack) -> list[Allele]:
         """Returns which sequences a track is predicted of, and in which ways they are read."""
         if isinstance(track, SpreadEdge):
-            return [Allele(member=member) for member in ENSEMBLE]
+            read = track.alleles(self.haplotype)
+            return [replace(one, member=member) for one in read for member in ENSEMBLE]
         return [Allele(self.haplotype, isinstance(track, AlternateTrack))]
 
     def spans(self, track: AnyTrack) -> list[Span]:
@@ -151,8 +183,18 @@ class TileRequest:
         predictions = services().predictions
         which = (self.card, self.bundle, about)
         if isinstance(track, SpreadEdge):
-            return partial(predictions.summarise_spread, *which, upper=track.upper)
+            return partial(self._edge, track)
         return partial(predictions.summarise, *which, allele=self.alleles(track)[0])
+
+    def _edge(self, track: SpreadEdge, *where: Any) -> Summary:  # noqa: ANN401 - as Summarise
+        return self._spread(track.track, track.alleles(self.haplotype), *where)[track.upper]
+
+    @cached_property
+    def _spread(self) -> Callable[..., tuple[Summary, Summary]]:
+        """Reads a band once, though each of its edges is a track."""
+        assert self.card is not None  # as ``summarise`` has made sure
+        read = partial(services().predictions.summarise_spread, self.card, self.bundle)
+        return lru_cache(MAX_TRACKS * MAX_TILES)(read)
 
     def read(self, track: AnyTrack) -> TrackTiles:
         """Reads the tiles of a track; one that fails has no values, and says why."""

@@ -44,11 +44,6 @@ class View:
         return ism is not None and ism.interval.chromosome == self.state.locus.chromosome
 
     @property
-    def spread(self) -> bool:
-        """Whether predictions have a band of their spread; it is computed without edits only."""
-        return self.state.ensemble == "on" and self.haplotype is None
-
-    @property
     def drawn(self) -> Interval:
         """What is drawn: the locus and one screen on either side, beyond the chromosome too."""
         locus = self.state.locus
@@ -78,7 +73,4 @@ def read_view(query: str) -> View:
             f"{card.title} is meant for {' and '.join(card.genomes)}; the assembly of this genome "
             f"is {bundle.assembly}."
         )
-    seen = View(state, bundle, card, shown, notices)
-    if state.ensemble == "on" and not seen.spread:
-        notices.append("The spread over an ensemble is shown without edits only.")
-    return seen
+    return View(state, bundle, card, shown, notices)

@@ -574,8 +574,9 @@ def test_the_spread_is_a_band_around_the_prediction(site, driver):
     row = "baskerville-human74/DNASE/ENCFF136DBS/."
     page.open(locus="chr22:21,735,001-21,737,000", track=row)
     assert page.run(DRAWN, "band") == []
-    page.keys("m")
-    page.until("return locuscope.state().view.spread", what="the key did nothing")
+    page.run("document.querySelector('.row-menu').click()")
+    next(b for b in page.elements("#menu button") if b.text.startswith("Show the spread")).click()
+    page.until("return locuscope.state().view.ensemble === 'on'", what="the menu did nothing")
     page.until(
         "const t = document.getElementById('figure').data.find(t => t.meta?.part === 'band');"
         "return t && t.x.length > 100 && locuscope.state().progress.complete",
@@ -601,4 +602,6 @@ def test_the_spread_is_a_band_around_the_prediction(site, driver):
     page.screenshot("spread")
     point(page, 21_736_000, 100)
     page.until("return document.querySelector('.cross-value')?.textContent.includes('SD')")
+    page.keys("m")
+    page.until("return locuscope.state().view.ensemble === 'off'", what="the key did nothing")
     assert page.complaints() == []

@@ -9,6 +9,7 @@ import pytest
 from alphagenome.data.genome import Interval
 
 from app.genome.catalogue import Bundle
+from app.genome.haplotype import Haplotype, Replacement
 from app.inference.alleles import ENSEMBLE, Allele, Member
 from app.inference.jobs import JobStatus
 from app.inference.predictions import Predictions
@@ -148,6 +149,46 @@ def test_members_for_which_the_genome_lacks_the_flanks_are_left_out(predictions,
     np.testing.assert_allclose(((low + high) / 2)[inside], mean, atol=1e-5)
     np.testing.assert_allclose(((high - low) / 2)[inside], sd, atol=1e-5)
     assert np.isnan(low[: inside.start]).all()
+
+
+@pytest.mark.parametrize(
+    ("ref", "alt"), [("", "GGGGGGGG"), (SEQUENCE[2_000:2_003], ""), (SEQUENCE[2_000:2_002], "AG")]
+)
+def test_edits_have_a_band_for_either_allele_and_one_for_their_difference(
+    predictions, bundle, ref, alt
+):
+    """One base a bin, so that each reading of the alternate can be counted in the edited string."""
+    edits = Haplotype("c", (Replacement(2_000, 2_000 + len(ref), alt),))
+    (track,) = (one for one in CARD.tracks if one.name == "fine")
+    where = Interval("c", 1_950, 2_050)
+    for _ in range(2):
+        predictions.ensure(CARD, bundle, where, [track], haplotype=edits, members=ENSEMBLE)
+    # Where the bases of the reference are in the alternate; None for those that are gone.
+    edited = SEQUENCE[:2_000] + alt + SEQUENCE[2_000 + len(ref) :]
+    kept = min(len(ref), len(alt))
+    moved = len(alt) - len(ref)
+    places = [
+        at if at < 2_000 + kept else None if at < 2_000 + len(ref) else at + moved
+        for at in range(1_950, 2_050)
+    ]
+
+    def letters(text: str, letter: str, at: list[int | None]) -> np.ndarray:
+        return np.array([np.nan if p is None else float(text[p] == letter) for p in at])
+
+    plain = list(range(1_950, 2_050))
+    # What is read of the reverse complement as A is a T here; an offset changes no single base.
+    reference = np.stack([letters(SEQUENCE, one, plain) for one in "AAATTT"])
+    alternate = np.stack([letters(edited, one, places) for one in "AAATTT"])
+    for sequences, members in (
+        ([Allele(edits)], reference),
+        ([Allele(edits, alternate=True)], alternate),
+        ([Allele(edits, alternate=True), Allele(edits)], alternate - reference),
+    ):
+        low, high = predictions.spread(CARD, bundle, track, where, *sequences)
+        assert low.start == 1_950
+        mean, sd = members.mean(0), members.std(0, ddof=1)
+        np.testing.assert_allclose((low.values + high.values) / 2, mean, atol=1e-6)
+        np.testing.assert_allclose((high.values - low.values) / 2, sd, atol=1e-6)
 
 
 def test_there_is_no_band_while_a_member_is_missing(predictions, bundle, counter):

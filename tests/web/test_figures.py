@@ -160,3 +160,33 @@ def test_a_row_has_at_most_two_traces_and_rows_do_not_overlap():
     assert figure["layout"]["height"] == figure["geometry"]["height"]
     assert figure["layout"]["width"] == 3000
     assert figure["layout"]["xaxis"]["range"] == [0, 3000]
+
+
+@pytest.mark.parametrize(
+    ("how", "bands"),
+    [
+        ("overlay", {"band": "alt:", "reference band": ""}),
+        ("split", {"band": "alt:", "reference band": ""}),
+        ("difference", {"difference band": "diff:"}),
+        ("reference", {"reference band": ""}),
+        ("alternate", {"band": "alt:"}),
+    ],
+)
+def test_with_edits_each_way_to_compare_has_the_bands_of_what_it_draws(how, bands):
+    row = Row("r", (track("a", "+"), track("a", "-")), (Measured(track("a")),))
+    figure = track_figure([row], [], VIEW, REGION, 1000, edited=True, spread=True)
+    assert not [t for t in figure["data"] if t.get("meta", {}).get("part", "").endswith("band")]
+    drawn = {t["meta"]["part"]: t["meta"]["series"] for t in figure["compare"][how]}
+    found = {part: series for part, series in drawn.items() if part.endswith("band")}
+    assert found.keys() == bands.keys()
+    for part, series in found.items():
+        for one, predicted in zip(series, row.predicted, strict=True):
+            assert one["track"] == f"high:{bands[part]}{predicted.id}"
+            assert one["floor"] == f"low:{bands[part]}{predicted.id}"
+            assert (one["minus"], one["only"]) == ("", "")
+    # A band lies on the base line of what it belongs to.
+    owner = {"band": "alternate", "reference band": "reference", "difference band": "gain"}
+    for part, series in found.items():
+        places = [(one["base"], one["height"], one["sign"]) for one in series]
+        mine = [(one["base"], one["height"], one["sign"]) for one in drawn[owner[part]]]
+        assert places == mine

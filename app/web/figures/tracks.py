@@ -8,7 +8,7 @@ no axes of their own, which is what makes the redraw quick.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -18,14 +18,14 @@ from app.web.figures.genes import gene_traces, hit_boxes, pack_lanes
 from app.web.figures.sequence import SequenceLane
 from app.web.rows import OVERLAID_LABEL, OVERLAID_TOP, Row
 from app.web.theme import DIFFERENCE, FONT, PALETTE, SIZES, Mode, modality_colour, rgba
-from app.web.tile_request import ALTERNATE, LOWER, UPPER
+from app.web.tile_request import ALTERNATE, CHANGE, LOWER, UPPER
 from app.web.transcripts import GeneLine, as_seen
 
 Overlay = Literal["stacked", "overlay", "mirror"]
 Compare = Literal["overlay", "difference", "split", "reference", "alternate"]
 
 #: Traces that share a scale, beside those of the prediction.
-GROUPS = {"observed": "observed", "gain": "difference", "loss": "difference"}
+GROUPS = {"observed": "observed"} | dict.fromkeys(("gain", "loss", "difference band"), "difference")
 
 #: Lanes that the gene row always has, so that the rows below seldom move.
 MIN_GENE_LANES = 2
@@ -66,9 +66,7 @@ def _halves(top: float, height: float, n_strands: int) -> list[tuple[float, floa
     return [(middle, height / 2 - HEADROOM, 1), (middle, height / 2 - HEADROOM, -1)]
 
 
-def row_series(
-    row: Row, top: float, overlay: Overlay
-) -> dict[Literal["predicted", "observed", "band"], list[Series]]:
+def row_series(row: Row, top: float, overlay: Overlay) -> dict[str, list[Series]]:
     """Returns where each track of a row is drawn.
 
     Args:
@@ -86,7 +84,7 @@ def row_series(
     else:
         half = row.height / 2
         bands = {"predicted": (top, half), "observed": (top + half, half)}
-    placed: dict[Literal["predicted", "observed", "band"], list[Series]] = {}
+    placed: dict[str, list[Series]] = {}
     for part, tracks in (("predicted", predicted), ("observed", observed)):
         if not tracks:
             continue
@@ -94,7 +92,7 @@ def row_series(
         spots = _halves(band_top, band_height, len(tracks))
         if overlay == "mirror" and part == "observed" and predicted and len(tracks) == 1:
             spots = [(band_top, band_height - HEADROOM, -1)]
-        placed[part] = [  # type: ignore[index]
+        placed[part] = [
             Series(track, row.summary, *spot) for track, spot in zip(tracks, spots, strict=True)
         ]
     return placed
@@ -139,6 +137,27 @@ def compared_series(
     }
 
 
+def spread_series(parts: Mapping[str, Sequence[Series]]) -> dict[str, list[Series]]:
+    """Returns where the bands of the spread of what is predicted are drawn.
+
+    Args:
+        parts: Where the predictions are drawn, of one way to compare alleles if there are two.
+    """
+    names = {
+        "predicted": "band",
+        "alternate": "band",
+        "reference": "reference band",
+        "gain": "difference band",  # the loss has the same
+    }
+    found: dict[str, list[Series]] = {}
+    for part, name in names.items():
+        for s in parts.get(part, ()):
+            of = s.track if name != "difference band" else CHANGE + s.minus
+            band = replace(s, track=UPPER + of, floor=LOWER + of, minus="", only="")
+            found.setdefault(name, []).append(band)
+    return found
+
+
 def _signal_trace(part: str, row: Row, series: list[Series], mode: Mode) -> dict[str, Any]:
     muted = PALETTE[mode]["muted"]
     colour = row.style.color or modality_colour(row.modality, mode)
@@ -152,8 +171,8 @@ def _signal_trace(part: str, row: Row, series: list[Series], mode: Mode) -> dict
     if part in ("predicted", "alternate"):
         opacity = 0.35 if row.host else 0.7
         style = {"line": {"width": 1, "color": colour}, "fillcolor": rgba(colour, opacity)}
-    elif part == "band":
-        ink = PALETTE[mode]["ink"]
+    elif part.endswith("band"):
+        ink = PALETTE[mode]["muted" if part == "reference band" else "ink"]
         style = {"line": {"width": 0.75, "color": rgba(ink, 0.55)}, "fillcolor": rgba(ink, 0.25)}
     elif part == "reference":
         style = {"line": {"width": 1.25, "color": muted}, "fillcolor": rgba(muted, 0.08)}
@@ -242,13 +261,10 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
         if edited and "predicted" in series:
             for how, parts in compared_series(row, series["predicted"]).items():
                 drawn = compare.setdefault(how, [])
-                drawn += [_signal_trace(part, row, s, mode) for part, s in parts.items()]
+                banded = parts | (spread_series(parts) if spread else {})
+                drawn += [_signal_trace(part, row, s, mode) for part, s in banded.items()]
             series = {part: s for part, s in series.items() if part == "observed"}
-        if spread and "predicted" in series:
-            series["band"] = [
-                replace(s, track=UPPER + s.track, floor=LOWER + s.track)
-                for s in series["predicted"]
-            ]
+        series |= spread_series(series) if spread else {}
         for part in ("observed", "predicted", "band"):
             if part in series:
                 traces.append(_signal_trace(part, row, series[part], mode))
