@@ -9,11 +9,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import LocuscopeError, NotFoundError
+from app.errors import LocuscopeError
 from app.genome.jaspar import RELEASE, Matrix, matrix
-from app.inference.jobs import JobStatus, Priority
+from app.inference.asking import JobQueue, advance, why_waiting
+from app.inference.jobs import Priority
 from app.inference.mutagenesis import Target
-from app.inference.progress import JobQueue, duration, why_waiting
+from app.inference.progress import duration
 from app.inference.requests import (
     Attribution,
     AttributionRequest,
@@ -162,22 +163,26 @@ class Explanations:
         known = {name: values for name, values in arrays.items() if values is not None}
         if len(known) == len(names):
             return Answer(known)
+
+        def collect(found: dict[str, Floats]) -> None:
+            known.update(found)
+            self._store.write(key, {f"{request.id}/{name}": found[name] for name in names})
+
         try:
-            status = self._jobs.status([request.id])[request.id]
-            if status.state == "done":
-                try:
-                    known = dict(self._jobs.result(request.id))
-                except NotFoundError:
-                    status = JobStatus("lost")
-                else:
-                    named = {f"{request.id}/{name}": known[name] for name in names}
-                    self._store.write(key, named)
-                    return Answer(known)
-            if status.state == "lost" or (status.state == "failed" and retry):
-                self._jobs.submit(request, sequence, card.family, Priority.MUTAGENESIS, retry=retry)
-                status = JobStatus("queued")
+            status = advance(
+                self._jobs,
+                request,
+                self._jobs.status([request.id])[request.id],
+                collect=collect,
+                sequence=lambda: sequence,
+                card=card,
+                priority=Priority.MUTAGENESIS,
+                retry=retry,
+            )
         except LocuscopeError as problem:
             return Answer(None, error=problem.message)
+        if status.state == "done":
+            return Answer(known)
         error = status.error if status.state == "failed" else ""
         if status.state == "queued":
             error = why_waiting(self._jobs, card)

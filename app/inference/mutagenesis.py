@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from alphagenome.data.genome import Interval
 from numpy.typing import NDArray
 
-from app.errors import BadInputError, LimitError, LocuscopeError, NotFoundError
+from app.errors import BadInputError, LimitError, LocuscopeError
 from app.genome.locus import format_interval
 from app.inference.alleles import REFERENCE, Allele
+from app.inference.asking import JobQueue, advance, why_waiting
 from app.inference.jobs import JobStatus, Priority
-from app.inference.progress import JobQueue, duration, why_waiting
+from app.inference.progress import duration
 from app.inference.requests import (
     MutagenesisRequest,
     Readout,
@@ -316,22 +318,16 @@ class Mutagenesis:
             return {}
         statuses = self._jobs.status([request.id for request in requests])
         for request in requests:
-            status = statuses[request.id]
-            if status.state == "done":
-                try:
-                    stored.write(request, self._jobs.result(request.id))
-                except NotFoundError:
-                    status = JobStatus("lost")
-            if status.state == "lost" or (status.state == "failed" and retry):
-                self._jobs.submit(
-                    request,
-                    target.sequence,
-                    target.card.family,
-                    Priority.MUTAGENESIS,
-                    retry=retry,
-                )
-                status = JobStatus("queued")
-            statuses[request.id] = status
+            statuses[request.id] = advance(
+                self._jobs,
+                request,
+                statuses[request.id],
+                collect=partial(stored.write, request),
+                sequence=lambda: target.sequence,
+                card=target.card,
+                priority=Priority.MUTAGENESIS,
+                retry=retry,
+            )
         return {one: statuses[one.id] for one in requests if statuses[one.id].state != "done"}
 
 

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from alphagenome.data.genome import Interval
 
-from app.errors import LimitError, LocuscopeError, NotFoundError
+from app.errors import LimitError, LocuscopeError
 from app.inference.alleles import PLAIN, Allele, Member, alleles
+from app.inference.asking import JobQueue, advance, why_waiting
 from app.inference.jobs import JobStatus, Priority
 from app.inference.progress import (
-    JobQueue,
     Progress,
     WindowState,
     digest,
     message,
-    why_waiting,
     window_state,
 )
 from app.inference.reads import Read, as_read, reads_of, windows_for
 from app.inference.requests import Request, tracks_to_request
 from app.inference.store import ResultStore
 from app.inference.stored import StoredPredictions
+from app.inference.summaries import Floats
 from app.inference.windows import Window
 from app.settings import Settings
 from models.card import ModelCard, Track
@@ -148,29 +149,24 @@ class Predictions(StoredPredictions):
             # What is done is there only once it has been fetched and stored.
             statuses |= {id_: status for id_, status in known.items() if status.state != "done"}
             for id_, (read, request) in jobs.items():
-                status = known[id_]
-                if status.state == "done":
-                    status = self._collect(order, read, request)
-                if _to_submit(order, status):
-                    bases = read.allele.sequence(read.window, order.bundle.reference, read.shift)
-                    self._jobs.submit(
-                        request, bases, order.card.family, order.priority, retry=order.retry
-                    )
-                    status = JobStatus("queued", priority=order.priority)
-                statuses[id_] = status
+                statuses[id_] = advance(
+                    self._jobs,
+                    request,
+                    known[id_],
+                    collect=partial(self._keep, order, read),
+                    sequence=partial(read.sequence, order.bundle.reference),
+                    card=order.card,
+                    priority=order.priority,
+                    retry=order.retry,
+                )
         except LocuscopeError as error:
             return statuses, error.message
         return statuses, ""
 
-    def _collect(self, order: _Order, read: Read, request: Request) -> JobStatus:
+    def _keep(self, order: _Order, read: Read, arrays: dict[str, Floats]) -> None:
         bases = self._bases_of(order.bundle, read)
         assert bases is not None
-        try:
-            arrays = self._jobs.result(request.id)
-        except NotFoundError:
-            return JobStatus("lost")
         self._store.write(self._key(order.card, bases), arrays)
-        return JobStatus("done")
 
     def _why_waiting(self, card: ModelCard, states: Sequence[WindowState]) -> str:
         waiting = {state.state for state in states}
@@ -193,9 +189,3 @@ class _Order:
 def _ids(tracks: Iterable[Track], window: Window) -> list[str]:
     """Returns the ids of those tracks for which a window is needed."""
     return [t.id for t in tracks if (window.pairs if t.kind == "contacts" else window.bins)]
-
-
-def _to_submit(order: _Order, status: JobStatus) -> bool:
-    if status.state == "queued":
-        return order.priority < status.priority
-    return status.state == "lost" or (status.state == "failed" and order.retry)

@@ -6,14 +6,11 @@ import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from alphagenome.data.genome import Interval
 
-from app.errors import LocuscopeError
-from app.inference.jobs import JobStatus, Priority, WorkerInfo
-from app.inference.requests import JobRequest
-from app.inference.summaries import Floats
+from app.inference.jobs import JobStatus
 from app.inference.windows import Window
 from models.card import ModelCard
 
@@ -84,30 +81,6 @@ class Progress:
         return self.done + self.failed == self.total
 
 
-class JobQueue(Protocol):
-    """What those who ask for computations need of ``jobs.Jobs``, where all of this is described."""
-
-    def submit(
-        self,
-        request: JobRequest,
-        sequence: str,
-        family: str,
-        priority: Priority = Priority.VIEW,
-        *,
-        retry: bool = False,
-    ) -> None:
-        """Asks for a computation."""
-
-    def status(self, ids: Sequence[str]) -> dict[str, JobStatus]:
-        """Tells where jobs stand."""
-
-    def result(self, id_: str) -> dict[str, Floats]:
-        """Returns the arrays of a job that is done, by track id."""
-
-    def workers(self) -> list[WorkerInfo]:
-        """Returns who computes."""
-
-
 def window_state(window: Window, status: JobStatus) -> WindowState:
     """Returns where a window stands whose job stands there."""
     states: dict[str, State] = {"done": "ready", "running": "running", "failed": "failed"}
@@ -122,17 +95,6 @@ def digest(card: ModelCard, states: Iterable[WindowState]) -> str:
         if s.state == "ready"
     ]
     return hashlib.sha256(repr((card.id, places)).encode()).hexdigest()[:16]
-
-
-def why_waiting(jobs: JobQueue, card: ModelCard) -> str:
-    """Returns why nothing of a model is computed, or nothing where a worker serves it."""
-    try:
-        workers = jobs.workers()
-    except LocuscopeError as error:
-        return error.message
-    if any(card.family in worker.families for worker in workers):
-        return ""
-    return f"No worker is running for {card.title}. Start one with: locuscope worker"
 
 
 def message(

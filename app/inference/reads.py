@@ -16,6 +16,7 @@ from models.card import ModelCard, Track
 
 if TYPE_CHECKING:
     from app.genome.catalogue import Bundle
+    from app.genome.reference import Reference
 
 
 class Read(NamedTuple):
@@ -28,6 +29,10 @@ class Read(NamedTuple):
     window: Window
     allele: Allele
     shift: int = 0
+
+    def sequence(self, reference: Reference) -> str:
+        """Returns the bases; see ``Allele.sequence``."""
+        return self.allele.sequence(self.window, reference, self.shift)
 
 
 class Stretch(NamedTuple):

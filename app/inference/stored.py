@@ -332,7 +332,7 @@ class StoredPredictions:
                 self._bases.move_to_end(key)
                 return self._bases[key]
         try:
-            text = read.allele.sequence(read.window, bundle.reference, read.shift)
+            text = read.sequence(bundle.reference)
         except SequenceUnavailableError:
             bases = None
         else:

@@ -31,8 +31,8 @@ models.__path__.append(str(HERE / "families"))  # as toy_worker.py does
 
 CARD = """
 id = "{name}"
-title = "Toy"
-family = "toy"
+title = "{title}"
+family = "{family}"
 paper = "none"
 licence = "Apache-2.0"
 genomes = ["toy"]
@@ -41,7 +41,7 @@ crop = {crop}
 validation = "architecture only"
 
 [[weights]]
-name = "toy.safetensors"
+name = "{family}.safetensors"
 sha256 = "{sha256}"
 """
 COLUMNS = "id modality name strand resolution unit biosample curie synonyms assay target summary"
@@ -51,15 +51,44 @@ def write_model(
     folder: Path, width: int, crop: int, tracks: Sequence[tuple[str, int]], name: str = "toy"
 ) -> None:
     """Writes card, tracks and weights of a toy whose tracks have these names and resolutions."""
+    modality = {"pairs": "CONTACT_MAPS", "introns": "SPLICE_JUNCTIONS"}
+    rows = [
+        (modality.get(track, "CAGE"), track, resolution, "share of G and C")
+        for track, resolution in tracks
+    ]
+    weights = {"weights": np.array([0, 1, 1, 0], np.float32)}
+    write_files(folder, name, "toy", (width, crop), weights, rows)
+
+
+def write_files(
+    folder: Path,
+    name: str,
+    family: str,
+    size: tuple[int, int],
+    weights: dict[str, np.ndarray],
+    tracks: Sequence[tuple[str, str, int, str]],
+) -> None:
+    """Writes card, tracks and weights of a model.
+
+    Args:
+        folder: Where.
+        name: Id of the model.
+        family: Module with its network, which also names its weights file.
+        size: Input width and crop in bp.
+        weights: Arrays of the weights file.
+        tracks: Modality, name, resolution and unit of each.
+    """
     folder.mkdir(parents=True)
-    save_file({"weights": np.array([0, 1, 1, 0], np.float32)}, folder / "toy.safetensors")
-    digest = hashlib.sha256((folder / "toy.safetensors").read_bytes()).hexdigest()
-    (folder / "card.toml").write_text(CARD.format(name=name, width=width, crop=crop, sha256=digest))
+    file = folder / f"{family}.safetensors"
+    save_file(weights, file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    width, crop = size
+    about = {"name": name, "title": family.capitalize(), "family": family, "sha256": digest}
+    (folder / "card.toml").write_text(CARD.format(width=width, crop=crop, **about))
     rows = [COLUMNS.split()]
-    for track, resolution in tracks:
-        modality = {"pairs": "CONTACT_MAPS", "introns": "SPLICE_JUNCTIONS"}.get(track, "CAGE")
+    for modality, track, resolution, unit in tracks:
         identity = [f"{name}/{modality}/{track}/.", modality, track, "."]
-        rows.append([*identity, str(resolution), "share of G and C"])
+        rows.append([*identity, str(resolution), unit])
         rows[-1] += [""] * (len(rows[0]) - len(rows[-1]))
     (folder / "tracks.tsv").write_text("\n".join("\t".join(row) for row in rows) + "\n")
 
@@ -167,7 +196,7 @@ class Asked:
     def status(self) -> JobStatus:
         return self.jobs.status([self.id])[self.id]
 
-    def wait(self, *states: str, seconds: float = 30) -> JobStatus:
+    def wait(self, *states: str, seconds: float = 120) -> JobStatus:
         """Polls as a page does until the job is in one of the states."""
         return until(lambda: (s := self.status()).state in states and s, seconds, self.status)
 
@@ -177,7 +206,7 @@ def random_sequence(length: int, seed: int) -> str:
 
 
 def until(
-    done: Callable[[], object], seconds: float = 30, what: Callable[[], object] = lambda: ""
+    done: Callable[[], object], seconds: float = 120, what: Callable[[], object] = lambda: ""
 ) -> Any:
     """Waits until something is true and returns it."""
     end = time.monotonic() + seconds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from alphagenome.data.genome import Interval
-from safetensors.numpy import save_file
 
 from app.errors import BadInputError, LimitError
 from app.genome.haplotype import Haplotype, Replacement
@@ -31,7 +29,7 @@ from app.inference.store import ResultStore
 from app.settings import Settings
 from models.card import ModelCard, Track
 
-from .helpers import COLUMNS, WorkerProcess, fasta, random_sequence, until
+from .helpers import WorkerProcess, fasta, random_sequence, until, write_files
 
 WIDTH, CROP = 1024, 256
 #: A matrix without symmetry; what fits best scores 2 + 3 + 1 + 2.5 + 4 + 1.5 = 14.
@@ -47,36 +45,14 @@ MATRIX = np.array(
     np.float32,
 )
 BEST = "ACGTGA"
-CARD = """
-id = "pwm"
-title = "Matrix"
-family = "pwm"
-paper = "none"
-licence = "Apache-2.0"
-genomes = ["toy"]
-input_width = {width}
-crop = {crop}
-validation = "architecture only"
-
-[[weights]]
-name = "pwm.safetensors"
-sha256 = "{sha256}"
-"""
 
 
 @pytest.fixture(scope="module")
 def pwm(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """An engine that has the matrix as a model, in bins of 16 bp and of 1 bp."""
     folder = tmp_path_factory.mktemp("weights") / "pwm"
-    folder.mkdir()
-    save_file({"matrix": MATRIX}, folder / "pwm.safetensors")
-    digest = hashlib.sha256((folder / "pwm.safetensors").read_bytes()).hexdigest()
-    (folder / "card.toml").write_text(CARD.format(width=WIDTH, crop=CROP, sha256=digest))
-    rows = [COLUMNS.split()]
-    for name, resolution in (("best", 16), ("fine", 1)):
-        rows.append([f"pwm/CHIP_TF/{name}/.", "CHIP_TF", name, ".", str(resolution), "fit"])
-        rows[-1] += [""] * (len(rows[0]) - len(rows[-1]))
-    (folder / "tracks.tsv").write_text("\n".join("\t".join(row) for row in rows) + "\n")
+    tracks = [("CHIP_TF", name, size, "fit") for name, size in (("best", 16), ("fine", 1))]
+    write_files(folder, "pwm", "pwm", (WIDTH, CROP), {"matrix": MATRIX}, tracks)
     cache = tmp_path_factory.mktemp("cache")
     return Engine(Settings(weights=str(folder.parent), cache_dir=cache, device="cpu"))
 
@@ -199,7 +175,7 @@ def test_first_and_last_base_of_the_sequence_can_be_changed(pwm, mutagenesis):
     ("start", "end", "error", "says"),
     [
         (100, 601, LimitError, "takes 500 bp at most, not 501"),
-        (-1, 5, BadInputError, "outside the 1,024 bp that Matrix reads"),
+        (-1, 5, BadInputError, "outside the 1,024 bp that Pwm reads"),
         (1020, 1025, BadInputError, "outside the 1,024 bp"),
         (5, 5, BadInputError, "outside"),
         (30, 40, BadInputError, "reads N"),
