@@ -45,7 +45,7 @@ _PLACE = {"genome!": NAME, "chrom!": NAME, "start!": NUMBER, "end!": NUMBER}
 #: ``docs/api.md`` says what each key of a view means.
 _VIEW: dict[str, Schema] = {
     "v": {"type": "integer", "minimum": 1},
-    **dict.fromkeys(("genome", "locus", "model", "anchor"), TEXT),
+    **dict.fromkeys(("genome", "locus", "model", "anchor", "ism"), TEXT),
     **dict.fromkeys(("biosample", "track", "own", "hide", "style"), TEXTS),
     **dict.fromkeys(("variant", "edit", "highlight"), TEXTS),
     **{
@@ -78,6 +78,7 @@ _QUERIES: dict[str, dict[str, Schema]] = {
     "agreement": {**_VIEW, "points": TEXT},
     "sequence": _PLACE,
     "inserted": _VIEW,
+    "motif": {"id!": NAME},
     "effects.tsv": _VIEW,
     "export.tsv": {**_VIEW, "only": TEXT},
     "export.zip": {**_VIEW, "only": TEXT},
@@ -87,6 +88,7 @@ _QUERIES: dict[str, dict[str, Schema]] = {
 #: Body of each route.
 _BODIES: dict[str, dict[str, Schema]] = {
     "predict": {"query!": TEXT, "retry": FLAG, "prefetch": FLAG},
+    "ism": {"query!": TEXT, "retry": FLAG},
     "edits": {"genome!": TEXT, "text!": TEXT, "edits": TEXTS},
     "own-address": {"genome!": TEXT, "url!": TEXT},
     "effects": {
@@ -110,6 +112,11 @@ _ANSWERS: dict[str, dict[str, Schema]] = {
     },
     "agreement": {"locus": TEXT, "rows": LIST},
     "junctions": {"unit": TEXT, "lists": LIST},
+    "ism": {
+        **{"complete": FLAG, "failed": FLAG, "message": TEXT, "done": NUMBER, "total": NUMBER},
+        **{"bases": TEXT, "places": LIST, "effects": LIST, "contributions": LIST},
+    },
+    "motif": {"id": TEXT, "name": TEXT, "frequencies": LIST, "source": TEXT},
     "sequence": {"start": NUMBER, "end": NUMBER, "sequence": TEXT},
     "inserted": {"insertions": LIST},
     "edits": {"edits": LIST},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +69,19 @@ def test_description_is_openapi_and_knows_every_route(
     assert set(DESCRIBED) <= operations(schema).keys()
     for operation in operations(schema).values():
         assert operation.definition.raw["summary"]
+
+
+def test_docs_name_every_route_and_every_key_of_a_view(
+    described: tuple[schemathesis.BaseSchema, Worker],
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    schema, _ = described
+    routes = {f"{one.method.upper()} {name}" for name, one in operations(schema).items()}
+    assert set(re.findall(r"^\| `((?:GET|POST) [\w.-]+)", text, re.MULTILINE)) == routes | {
+        "GET openapi.json"
+    }
+    keys = set(re.findall(r"^\| `(\w+)`(?: \(repeated\))? \|", text, re.MULTILINE))
+    assert keys == openapi._VIEW.keys()
 
 
 def check(operation: schemathesis.APIOperation, worker: Worker, examples: int) -> None:
