@@ -57,7 +57,8 @@ class WindowKey:
 def code_version(family: str) -> str:
     """Returns a digest of the code that computes a family's numbers, which is not imported.
 
-    It covers the network, what runs it, and the version of the package for all else.
+    It covers the network (``<family>*.py``), what runs it, and, for all else, the version of the
+    package.
     """
     digest = hashlib.sha256(version("locuscope").encode())
     spec = importlib.util.find_spec(f"models.{family}")
@@ -68,7 +69,7 @@ def code_version(family: str) -> str:
     if models is not None and models.origin:
         sources += [Path(models.origin).with_name(name) for name in ("base.py", "staged.py")]
     if spec is not None and spec.origin:
-        sources.append(Path(spec.origin))
+        sources += sorted(Path(spec.origin).parent.glob(f"{family}*.py"))
     for path in sources:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -148,4 +148,11 @@ def test_code_version_follows_the_source_of_the_family(
     assert code_version("grown") == before
     source.write_text("ANSWER = 2\n")
     code_version.cache_clear()
-    assert code_version("grown") != before
+    changed = code_version("grown")
+    assert changed != before
+    (tmp_path / "grown_layers.py").write_text("")
+    code_version.cache_clear()
+    assert code_version("grown") == changed  # an empty file says nothing
+    (tmp_path / "grown_layers.py").write_text("ANSWER = 3\n")
+    code_version.cache_clear()
+    assert code_version("grown") != changed

@@ -13,16 +13,10 @@ import pytest
 import torch
 
 from models.base import SequenceModel, Substitution
-from models.baskerville import (
-    Attention,
-    Baskerville,
-    Network,
-    load_keras,
-    position_features,
-    relative_to_absolute,
-    tower_filters,
-    untransform,
-)
+from models.baskerville import Baskerville, untransform
+from models.baskerville_keras import load_keras
+from models.baskerville_layers import Attention, position_features, relative_to_absolute
+from models.baskerville_network import Network, tower_filters
 from models.card import ModelCard, Track, WeightsError, WeightsFile
 
 DATA = Path(__file__).parent / "data"
