@@ -3,16 +3,17 @@
 An encoder of convolutions and pools turns ``stride`` bases into a token, a trunk mixes tokens from
 everywhere, and a decoder of convolutions turns tokens, and what the encoder kept at finer
 resolutions (*skips*), into tracks. When one base changes, few tokens differ from those of the
-unchanged sequence. So the encoder is run on a piece around the change, the trunk on all tokens, and
-the decoder where the read-out lies. The numbers are those of full passes, up to the rounding of
-fp32: no piece is used nearer to its cut ends than the stage reaches.
+unchanged sequence. So the encoder is run on a piece around the change, the trunk on all tokens
+unless a family knows better, and the decoder where the read-out lies. Of encoder and decoder the
+numbers are those of full passes, up to the rounding of fp32: no piece is used nearer to its cut
+ends than the stage reaches.
 """
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -23,6 +24,11 @@ from models.card import Track
 
 Skips = tuple[Tensor, ...]
 Span = tuple[int, int]
+#: What a read-out asks for: ids of tracks, and windows of the output.
+Asked = tuple[tuple[str, ...], tuple[Window, ...]]
+#: Mixes tokens of changed sequences: given (batch, channels, tokens), the span of those that the
+#: encoder gave anew, and the spans to read, returns the tokens from the first to the last to read.
+ChangedTrunk = Callable[[Tensor, Span, Sequence[Span]], Tensor]
 
 #: Changed sequences that are computed together, where more of them do not fit into the cache of a
 #: processor; all of a call on any other device.
@@ -35,6 +41,8 @@ class _Reference(NamedTuple):
     one_hot: Tensor
     tokens: Tensor
     skips: Skips
+    trunk: ChangedTrunk
+    output: dict[Asked, dict[str, Tensor]]
 
 
 class StagedModel(SequenceModel):
@@ -65,6 +73,16 @@ class StagedModel(SequenceModel):
     def trunk(self, tokens: Tensor, span: Span) -> Tensor:
         """Mixes all tokens of a window, and returns those of a span (half-open)."""
 
+    def changed_trunk(self, unchanged: Tensor) -> ChangedTrunk:
+        """Returns what mixes the tokens of sequences that differ little from an unchanged one.
+
+        This one mixes all of them; a family that knows which matter overrides it.
+
+        Args:
+            unchanged: Tokens of the unchanged sequence; (1, channels, tokens).
+        """
+        return lambda tokens, _, spans: self.trunk(tokens, hull(spans))
+
     @abstractmethod
     def decode(self, tokens: Tensor, skips: Skips, tracks: Sequence[Track]) -> dict[str, Tensor]:
         """Turns some tokens in a row into tracks, ``stride / resolution`` bins a token.
@@ -84,7 +102,11 @@ class StagedModel(SequenceModel):
         whole = self._encoded(one_hot)
         size = BATCH.get(one_hot.device.type, len(substitutions))
         parts = [substitutions[i : i + size] for i in range(0, len(substitutions), size)]
-        rows = [self._predict_some(whole, part, tracks, windows) for part in ([], *parts)]
+        asked = tuple(track.id for track in tracks), tuple(windows)
+        if asked not in whole.output:
+            whole.output[asked] = self._predict_some(whole, [], tracks, windows)
+        rows = [self._predict_some(whole, part, tracks, windows) for part in parts]
+        rows.insert(0, whole.output[asked])
         return {track.id: torch.cat([row[track.id] for row in rows]) for track in tracks}
 
     def _predict_some(
@@ -98,40 +120,43 @@ class StagedModel(SequenceModel):
         count = whole.tokens.shape[-1]
         tokens = whole.tokens.repeat(max(len(substitutions), 1), 1, 1)
         skips = tuple(skip[:0, :, :0] for skip in whole.skips)
-        low = 0
+        low = high = 0
         if substitutions:
-            low, skips = self._splice(whole, tokens, substitutions)
+            low, high, skips = self._splice(whole, tokens, substitutions)
         spans = [self._token_span(window, count) for window in windows]
-        needed = (min(left for left, _ in spans), max(right for _, right in spans))
-        after = self.trunk(tokens, needed)
+        origin, _ = hull(spans)
+        after = whole.trunk(tokens, (low, high), spans)
         found: dict[str, list[Tensor]] = {track.id: [] for track in tracks}
         for window, (left, right) in zip(windows, spans, strict=True):
             near = tuple(
                 _patched(skip, part, low, (left, right), count)
                 for skip, part in zip(whole.skips, skips, strict=True)
             )
-            decoded = self.decode(after[..., left - needed[0] : right - needed[0]], near, tracks)
+            decoded = self.decode(after[..., left - origin : right - origin], near, tracks)
             for track in tracks:
                 first = (self.card.crop + window[0]) // track.resolution
                 last = math.ceil((self.card.crop + window[1]) / track.resolution)
-                origin = left * self.stride // track.resolution
-                found[track.id].append(decoded[track.id][:, first - origin : last - origin])
+                zero = left * self.stride // track.resolution
+                found[track.id].append(decoded[track.id][:, first - zero : last - zero])
         return {name: torch.cat(parts, dim=1) for name, parts in found.items()}
 
     def _encoded(self, one_hot: Tensor) -> _Reference:
         """Encodes the unchanged sequence, once as long as it stays the same."""
         known = self._reference
         if known is None or not torch.equal(known.one_hot, one_hot):
-            known = self._reference = _Reference(one_hot, *self.encode(one_hot))
+            tokens, skips = self.encode(one_hot)
+            trunk = self.changed_trunk(tokens)
+            known = self._reference = _Reference(one_hot, tokens, skips, trunk, {})
         return known
 
     def _splice(
         self, whole: _Reference, tokens: Tensor, substitutions: Sequence[Substitution]
-    ) -> tuple[int, Skips]:
+    ) -> tuple[int, int, Skips]:
         """Writes the tokens that differ into ``tokens``, one row a changed sequence.
 
         Returns:
-            The first of these tokens, and the skips over them, one row a changed sequence.
+            The first of these tokens, the one after the last, and the skips over them, one row a
+            changed sequence.
         """
         count, stride, reach = tokens.shape[-1], self.stride, self.encoder_reach
         positions = [s.position for s in substitutions]
@@ -147,7 +172,7 @@ class StagedModel(SequenceModel):
             finer = skip.shape[-1] // (right - left)
             return skip[..., (low - left) * finer : (high - left) * finer]
 
-        return low, tuple(inner(skip) for skip in skips)
+        return low, high, tuple(inner(skip) for skip in skips)
 
     def _token_span(self, window: Window, count: int) -> Span:
         """Returns the tokens on which a window of the output depends, directly or by skips."""
@@ -155,6 +180,11 @@ class StagedModel(SequenceModel):
         left = start // self.stride - self.decoder_reach
         right = math.ceil(end / self.stride) + self.decoder_reach
         return max(left, 0), min(right, count)
+
+
+def hull(spans: Sequence[Span]) -> Span:
+    """Returns the span from the first to the last of some spans."""
+    return min(left for left, _ in spans), max(right for _, right in spans)
 
 
 def _patched(whole: Tensor, part: Tensor, low: int, span: Span, tokens: int) -> Tensor:

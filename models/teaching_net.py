@@ -13,25 +13,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.card import Track
-from models.staged import Skips, Span, StagedModel
+from models.staged import ChangedTrunk, Skips, Span, StagedModel, hull
 from models.teaching.cells import Cell, cells
 from models.teaching.contacts import BIN
 from models.teaching.motifs import jaspar, score_at_rate
 from models.teaching.samples import AMOUNTS, FRACTIONS, WINDOW, base_tracks, bin_tracks
 from models.teaching.tracks import track_id
+from models.teaching_net_layers import (
+    HEADS,
+    TOKEN,
+    WIDTH,
+    Attention,
+    Conv,
+    ConvBlock,
+    FeedForward,
+    Pairs,
+    Scan,
+    channels_last,
+    lengthwise,
+    rotations,
+)
+from models.teaching_net_near import NearTrunk
 
-TOKEN = 128
-#: Channels at 1, 4, 16 and 128 bp, and of pairs.
-STEM, FINE, MIDDLE, WIDTH, PAIR = 64, 96, 160, 192, 48
+#: Channels at 1, 4 and 16 bp.
+STEM, FINE, MIDDLE = 64, 96, 160
 DECODED = 64
-LAYERS, HEADS = 4, 6
+LAYERS = 4
 #: Transformer layers before the table of pairs is made.
 PAIR_AFTER = 2
 #: Channels in which a splice donor meets an acceptor, for each cell type.
@@ -46,199 +59,6 @@ ONE_IN = 500
 CLOSED = 0.02
 #: Largest logarithm of the square root of an amount.
 LARGEST_LOGIT = 4.0
-
-
-def channels_last(x: Tensor) -> Tensor:
-    """Turns (batch, length, channels) into (batch, channels, 1, length) without moving data."""
-    return x.permute(0, 2, 1)[:, :, None]
-
-
-def lengthwise(x: Tensor) -> Tensor:
-    """Turns (batch, channels, 1, length) into (batch, length, channels) without moving data."""
-    return x[:, :, 0].permute(0, 2, 1)
-
-
-class Conv(nn.Conv2d):
-    """Convolution along the sequence; an odd width keeps the length."""
-
-    def __init__(self, inputs: int, outputs: int, width: int, stride: int = 1) -> None:
-        super().__init__(
-            inputs,
-            outputs,
-            (1, width),
-            stride=(1, stride),
-            padding=(0, (width - 1) // 2 if stride == 1 else (width - stride) // 2),
-        )
-
-
-class ConvBlock(nn.Module):
-    """Residual: normalise, GELU, convolve."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(channels)
-        self.convolve = Conv(channels, channels, 5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Keeps the shape (batch, channels, 1, length)."""
-        y = channels_last(self.norm(lengthwise(x)))
-        changed: Tensor = x + self.convolve(functional.gelu(y))
-        return changed
-
-
-class Attention(nn.Module):
-    """Attention of every token to every other, with rotary positions."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(WIDTH)
-        self.query_key_value = nn.Linear(WIDTH, 3 * WIDTH)
-        self.out = nn.Linear(WIDTH, WIDTH)
-        nn.init.zeros_(self.out.weight)
-
-    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor], only: slice = slice(None)) -> Tensor:
-        """Returns (batch, tokens, channels) for all tokens, or ``only`` for some in a row."""
-        batch, length, _ = x.shape
-        parts = self.query_key_value(self.norm(x)).reshape(batch, length, 3, HEADS, -1)
-        q, k, v = parts.permute(2, 0, 3, 1, 4).unbind(0)
-        q, k = rotate(q, turns)[:, :, only], rotate(k, turns)
-        y = functional.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v)
-        changed: Tensor = x[:, only] + self.out(y.transpose(1, 2).flatten(2))
-        return changed
-
-
-class FeedForward(nn.Module):
-    """Two layers on each token."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(WIDTH)
-        self.inner = nn.Linear(WIDTH, 4 * WIDTH)
-        self.out = nn.Linear(4 * WIDTH, WIDTH)
-        nn.init.zeros_(self.out.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Keeps the shape (batch, tokens, channels)."""
-        changed: Tensor = x + self.out(functional.gelu(self.inner(self.norm(x))))
-        return changed
-
-
-class Scan(nn.Module):
-    """Carries what tokens say along the sequence, both ways, as far as each token lets it pass.
-
-    A gene's rate is decided at its start and read in its last exon; attention learns such runs
-    slowly. The recurrence is that of minGRU (Feng et al. 2024, arXiv:2410.01201).
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(WIDTH)
-        self.keep = nn.Linear(WIDTH, 2 * WIDTH)
-        self.value = nn.Linear(WIDTH, 2 * WIDTH)
-        self.out = nn.Linear(2 * WIDTH, WIDTH)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
-        # Some forget within two tokens, some after some hundred.
-        nn.init.uniform_(self.keep.bias, 0, 5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Keeps the shape (batch, tokens, channels)."""
-        y = self.norm(x)
-        keep = self.keep(y).float().sigmoid()
-        new = (1 - keep) * self.value(y).float()
-        onward = run(keep[..., :WIDTH], new[..., :WIDTH])
-        back = run(keep[..., WIDTH:].flip(1), new[..., WIDTH:].flip(1)).flip(1)
-        changed: Tensor = x + self.out(torch.cat([onward, back], dim=2).to(x.dtype))
-        return changed
-
-
-def run(keep: Tensor, new: Tensor) -> Tensor:
-    """Returns ``h`` with ``h[t] = keep[t] * h[t - 1] + new[t]`` along the second axis.
-
-    By doubling: after ``n`` rounds each place has summed over the last ``2 ** n``.
-    """
-    reach = 1
-    while reach < new.shape[1]:
-        new = new + keep * functional.pad(new[:, :-reach], (0, 0, reach, 0))
-        keep = keep * functional.pad(keep[:, :-reach], (0, 0, reach, 0))
-        reach *= 2
-    return new
-
-
-def rotations(length: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Returns cosines and sines by which ``rotate`` turns pairs of channels.
-
-    Half of the angles a token are spread evenly on a logarithmic scale from 1 to 1 / length.
-    """
-    speeds = torch.logspace(0, -np.log10(length), size // 2, device=device)
-    angles = torch.arange(length, device=device)[:, None] * speeds
-    return angles.cos(), angles.sin()
-
-
-def rotate(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
-    """Turns channel ``i`` and ``i + size / 2`` of each token by an angle that grows with place."""
-    cosine, sine = turns
-    a, b = x.float().chunk(2, dim=-1)
-    return torch.cat([a * cosine - b * sine, a * sine + b * cosine], dim=-1)
-
-
-class PairBlock(nn.Module):
-    """Residual dilated convolution over pairs of bins (as in Akita, Fudenberg et al. 2020)."""
-
-    def __init__(self, dilation: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(PAIR)
-        self.first = nn.Conv2d(PAIR, PAIR, 3, padding=dilation, dilation=dilation)
-        self.second = nn.Conv2d(PAIR, PAIR, 1)
-        nn.init.zeros_(self.second.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Keeps the shape (batch, channels, bins, bins)."""
-        y = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        changed: Tensor = x + self.second(functional.gelu(self.first(y)))
-        return changed
-
-
-class Pairs(nn.Module):
-    """What each bin of 2,048 bp has to do with each other one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(WIDTH)
-        self.row = nn.Linear(WIDTH, PAIR)
-        self.column = nn.Linear(WIDTH, PAIR)
-        self.product = nn.Linear(WIDTH, 2 * PAIR)
-        self.apart = nn.Embedding(129, PAIR)
-        self.blocks = nn.ModuleList(PairBlock(d) for d in (1, 2, 4, 8, 1, 2, 4, 8))
-        self.bias = nn.Linear(PAIR, HEADS)
-        self.value = nn.Linear(WIDTH, WIDTH)
-        self.out = nn.Linear(WIDTH, WIDTH)
-        nn.init.zeros_(self.out.weight)
-        self.maps = nn.Linear(PAIR, len(cells()))
-
-    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Reads pairs out of tokens, shape (batch, tokens, channels).
-
-        Returns:
-            The tokens, each told what its bin is in touch with; and the logarithm of contacts over
-            what is usual at that distance, (batch, cells, bins, bins).
-        """
-        ratio = BIN // TOKEN
-        x = self.norm(tokens).unflatten(1, (-1, ratio)).mean(2)
-        a, b = self.product(x).chunk(2, dim=-1)
-        places = torch.arange(x.shape[1], device=x.device)
-        apart = self.apart((places[None] - places[:, None]).clamp(-64, 64) + 64)
-        pairs = self.row(x)[:, :, None] + self.column(x)[:, None] + apart
-        pairs = (pairs + a[:, :, None] * b[:, None]).permute(0, 3, 1, 2)
-        for block in self.blocks:
-            pairs = block(pairs)
-        pairs = pairs.permute(0, 2, 3, 1)
-        weights = self.bias(pairs).permute(0, 3, 1, 2).sigmoid()
-        value = self.value(x).unflatten(2, (HEADS, -1)).transpose(1, 2)
-        told = self.out((weights @ value).transpose(1, 2).flatten(2))
-        tokens = tokens + told.repeat_interleave(ratio, 1)
-        maps = self.maps(pairs).permute(0, 3, 1, 2)
-        return tokens, (maps + maps.transpose(2, 3)) / 2
 
 
 @dataclass(frozen=True)
@@ -472,6 +292,15 @@ class TeachingNet(StagedModel):
     def trunk(self, tokens: Tensor, span: Span) -> Tensor:
         """Mixes all tokens; see ``StagedModel.trunk``."""
         return self.network.trunk(tokens.transpose(1, 2), slice(*span))[0].transpose(1, 2)
+
+    def changed_trunk(self, unchanged: Tensor) -> ChangedTrunk:
+        """Computes the tokens near changes and read-out; see ``StagedModel.changed_trunk``."""
+        near = NearTrunk(self.network, unchanged.transpose(1, 2))
+
+        def trunk(tokens: Tensor, changed: Span, spans: Sequence[Span]) -> Tensor:
+            return near(tokens.transpose(1, 2), [changed, *spans], hull(spans)).transpose(1, 2)
+
+        return trunk
 
     def decode(self, tokens: Tensor, skips: Skips, tracks: Sequence[Track]) -> dict[str, Tensor]:
         """Turns tokens into tracks of bases and of bins; see ``StagedModel.decode``."""

@@ -40,10 +40,10 @@ from models.teaching_net import (
     CLOSED,
     LARGEST_LOGIT,
     SHORTEST_INTRON,
-    TOKEN,
     Network,
     Outputs,
 )
+from models.teaching_net_layers import TOKEN
 
 log = logging.getLogger(__name__)
 
