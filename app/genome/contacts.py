@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -302,11 +304,31 @@ def _library() -> ModuleType:
     """Imports hictkpy when it is first needed: that takes 0.4 s, and few bundles hold contacts."""
     import hictkpy
 
-    # Its files may be read after a fork, but what it logs there is lost, of which it warns. What
-    # it has to say about a file comes as an exception.
+    _end_log_thread(hictkpy)
+    # What it has to say about a file comes as an exception; of forks it warns for its log's sake.
     warnings.filterwarnings("ignore", "hictkpy: detected a call to fork", UserWarning)
     hictkpy.logging.setLevel("CRITICAL")
     return hictkpy
+
+
+def _end_log_thread(hictkpy: ModuleType) -> None:
+    """Ends the thread that hands hictkpy's messages to Python.
+
+    It looks for messages without a pause (1.4.0), which takes a whole core for as long as the
+    process lives, and its handlers of a fork may wait for it for ever. It ends when handling a
+    message fails; nothing else in the library needs it.
+    """
+    seen = threading.Event()
+
+    def fail(_record: logging.LogRecord) -> bool:
+        seen.set()
+        raise EOFError
+
+    logger = logging.getLogger("hictkpy")
+    logger.addFilter(fail)
+    hictkpy.logging._log("error", "nobody listens from here on")
+    seen.wait(10)
+    logger.removeFilter(fail)
 
 
 def _resolutions(path: Path) -> tuple[int, ...]:

@@ -364,23 +364,24 @@ def get_tiles() -> Response:
     tracks = read_tracks(wanted, bundle, card)
     asked = TileRequest(bundle, card, tracks, where, asked_haplotype(bundle, where.chromosome))
     spans = [asked.spans(track) for track in asked.tracks]
-    partial_ = any(span.state == "missing" for one in spans for span in one)
+    missing = [any(span.state == "missing" for span in one) for one in spans]
+    partial_ = any(missing)
     response = Response(mimetype="application/octet-stream")
     query = request.query_string.decode("latin-1")
-    tag = digest([data_version(bundle, card), query, spans])
+    version = data_version(bundle, card)
+    tag = digest([version, query, spans])
     response.set_etag(tag)
     if request.if_none_match.contains(tag):
         response.status_code = 304
-    elif kept := services().answers.get(tag):
-        response.data = kept
     else:
-        read = [asked.read(track) for track in asked.tracks]
+        read = [
+            asked.read(track, "" if own or changes else version)
+            for track, changes in zip(asked.tracks, missing, strict=True)
+        ]
         response.data = pack(where, read, partial=partial_)
         if any(track.error for track in read):
             response.headers["Cache-Control"] = "no-store"
             return response
-        if not (partial_ or own):
-            services().answers.keep(tag, response.data)
     keep = request.args.get("v") and not partial_
     response.headers["Cache-Control"] = FOREVER if keep else "no-cache"
     return response

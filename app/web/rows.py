@@ -273,6 +273,17 @@ def all_rows(bundle: Bundle, card: ModelCard | None) -> tuple[Row, ...]:
     return tuple(sorted(rows, key=lambda row: MODALITIES.index(row.modality)))
 
 
+@lru_cache(REMEMBERED)
+def row_ids(bundle: Bundle, card: ModelCard | None) -> dict[str, str]:
+    """Returns the id of each row by that of the row and of each of its tracks."""
+    found = {}
+    for row in all_rows(bundle, card):
+        found[row.id] = row.id
+        found.update({t.id: row.id for t in row.predicted})
+        found.update({o.track.id: row.id for o in row.observed})
+    return found
+
+
 def rows(state: ViewState, bundle: Bundle, card: ModelCard | None) -> tuple[list[Row], str | None]:
     """Returns the rows that a view draws, and a sentence where that is not all it asks for.
 

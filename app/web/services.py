@@ -19,7 +19,7 @@ from app.inference.mutagenesis import Mutagenesis
 from app.inference.predictions import Predictions
 from app.inference.store import ResultStore
 from app.settings import Settings
-from app.web.answers import AnswerCache
+from app.web.tile_cache import TileCache
 from app.web.versions import LOOK_SECONDS
 from models import registry
 from models.card import ModelCard
@@ -39,7 +39,7 @@ class Services:
         mutagenesis: Effects of single-base changes, stored or asked for.
         explanations: Attributions and names of motifs, stored or asked for.
         own: Tracks that visitors have brought.
-        answers: Tiles that were sent lately.
+        tile_cache: Tiles that were read lately.
     """
 
     settings: Settings
@@ -51,7 +51,7 @@ class Services:
     mutagenesis: Mutagenesis
     explanations: Explanations
     own: OwnTracks
-    answers: AnswerCache = field(default_factory=AnswerCache)
+    tile_cache: TileCache = field(default_factory=TileCache)
 
     def workers(self) -> list[WorkerInfo]:
         """Returns the workers that are alive; none where no broker answers."""

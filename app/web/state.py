@@ -32,6 +32,7 @@ from app.web.rows import (
     Value,
     all_rows,
     biosamples,
+    row_ids,
     track_groups,
 )
 from app.web.transcripts import GeneRows
@@ -470,11 +471,7 @@ def _read_biosamples(
 def _read_rows(
     reader: _Reader, bundle: Bundle, card: ModelCard | None
 ) -> dict[str, tuple[object, ...]]:
-    by_id = {}
-    for row in all_rows(bundle, card):
-        by_id[row.id] = row.id
-        by_id.update({t.id: row.id for t in row.predicted})
-        by_id.update({o.track.id: row.id for o in row.observed})
+    by_id = row_ids(bundle, card)
 
     def row_id(text: str) -> str:
         return by_id[_known("track", text, by_id)]

@@ -24,6 +24,7 @@ from app.web.tiles import (
     MAX_TILES,
     MAX_TRACKS,
     TILE,
+    Float32,
     Summarise,
     TileRange,
     TrackTiles,
@@ -196,18 +197,35 @@ class TileRequest:
         read = partial(services().predictions.summarise_spread, self.card, self.bundle)
         return lru_cache(MAX_TRACKS * MAX_TILES)(read)
 
-    def read(self, track: AnyTrack) -> TrackTiles:
-        """Reads the tiles of a track; one that fails has no values, and says why."""
-        about = _about(track)
-        id_ = track.id if isinstance(track, AlternateTrack | SpreadEdge) else about.id
-        n_planes = planes(self.where.bin, about.resolution)
+    def read(self, track: AnyTrack, version: str = "") -> TrackTiles:
+        """Reads the tiles of a track; one that fails has no values, and says why.
+
+        Args:
+            track: One of ``tracks``.
+            version: Names all files and programs that decide the values; what was read lately under
+                it is taken from memory. Empty: nothing is.
+        """
+        id_ = track.id if isinstance(track, AlternateTrack | SpreadEdge) else _about(track).id
         try:
-            values = tiles(self.summarise(track), self.where)[:, :n_planes]
+            values = np.stack([self._tile(track, id_, one, version) for one in self.where.each()])
         except LocuscopeError as error:
             log.warning("tiles of %s: %s", id_, error.message)
-            values = np.full((self.where.count, n_planes, TILE), np.nan, np.float32)
+            values = np.full((self.where.count, self._planes(track), TILE), np.nan, np.float32)
             return TrackTiles(id_, values, error.message)
         return TrackTiles(id_, values)
+
+    def _tile(self, track: AnyTrack, id_: str, where: TileRange, version: str) -> Float32:
+        """Returns one tile, shape (planes, 1024)."""
+
+        def read() -> bytes:
+            return tiles(self.summarise(track), where)[0, : self._planes(track)].tobytes()
+
+        key = (version, self.haplotype, id_, where)
+        kept = services().tile_cache.get(key, read) if version else read()
+        return np.frombuffer(kept, np.float32).reshape(-1, TILE)
+
+    def _planes(self, track: AnyTrack) -> int:
+        return planes(self.where.bin, _about(track).resolution)
 
 
 def _about(track: AnyTrack) -> Track:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +60,11 @@ class TileRange:
     def count(self) -> int:
         """How many tiles these are."""
         return self.last - self.first + 1
+
+    def each(self) -> Iterator[TileRange]:
+        """Yields the tiles one by one."""
+        for index in range(self.first, self.last + 1):
+            yield TileRange(self.chromosome, self.bin, index, index)
 
     @property
     def start(self) -> int:
