@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 
 import cooler
@@ -196,6 +198,42 @@ def test_damaged_files_are_named(
         path.write_bytes(data[:200] if damage == "cut" else b"hello")
     with pytest.raises(BundleError, match=path.name):
         ContactTrack.open(TRACK, path, reference)
+
+
+#: Opens a file of contacts, then waits for what that started to end, and forks.
+QUIET = """
+import os, sys, time
+from pathlib import Path
+from app.genome import contacts
+
+def threads():
+    return set(os.listdir("/proc/self/task"))
+
+import numpy, h5py
+before = threads()
+assert contacts._resolutions(Path(sys.argv[1])) == (1000,)
+until = time.monotonic() + 10
+while threads() - before and time.monotonic() < until:
+    time.sleep(0.05)
+assert not threads() - before, threads() - before
+for _ in range(20):
+    child = os.fork()
+    if not child:
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+"""
+
+
+def test_reading_contacts_leaves_no_busy_thread_and_nothing_that_holds_up_a_fork(
+    tmp_path: Path,
+) -> None:
+    bins = cooler.binnify(pd.Series({"chr1": 10_000}), 1_000)
+    pixels = pd.DataFrame({"bin1_id": [0], "bin2_id": [1], "count": [1]})
+    path = tmp_path / "one.cool"
+    cooler.create_cooler(str(path), bins, pixels)
+    command = [sys.executable, "-c", QUIET, str(path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
 
 
 def test_insulation_of_two_domains() -> None:
