@@ -28,7 +28,8 @@
     // A name that only repeats the cell type says nothing new.
     const cell = row.biosample && row.biosample.name.replace(" (simulated)", "");
     const said = cell && [cell.replaceAll(" ", "-"), cell.split(" ").pop()].some((one) => own.startsWith(`${one}-`));
-    const last = !row.biosample ? row.unit : said ? "" : own;
+    const unit = row.features ? "" : row.unit;
+    const last = !row.biosample ? unit : said ? "" : own;
     const what = [last && last.includes(row.label) ? "" : row.label, row.target, last].filter(Boolean);
     const detail = make("div", "row-detail", what.join(" \u00b7 "));
     const badge = make("button", "badge");
@@ -39,7 +40,7 @@
     menu.onclick = (event) => ls.openMenu(row, event.currentTarget);
     head.append(make("span", "row-top"));
     node.append(head, detail, badge, make("span", "row-zero", "0"), menu);
-    node.querySelector(".row-zero").hidden = row.kind !== "signal";
+    node.querySelector(".row-zero").hidden = row.kind !== "signal" || row.features;
     if (simulated) node.append(make("span", "row-simulated", "simulated"));
     node.title = [row.label, row.title, row.biosample && row.biosample.name, row.biosample && row.biosample.curie, row.unit]
       .filter(Boolean)
@@ -167,6 +168,7 @@
   function emptyMessage(row) {
     const top = tops.get(row.id);
     if (row.error) return row.error;
+    if (row.features) return "";
     return top && !top.tops.some((one) => one > 0) && !row.predicted.length ? "Nothing measured here" : "";
   }
 })();

@@ -332,5 +332,5 @@
 
   ls.page.then(bindBox);
 
-  Object.assign(ls, { focusEdits: focusBox, nextWay, flipAllele, offerBase, editSelection, substitute });
+  Object.assign(ls, { focusEdits: focusBox, addEdit: addOrSay, nextWay, flipAllele, offerBase, editSelection, substitute });
 })();

@@ -1,5 +1,8 @@
 """Files that a visitor brings: read in a process of its own, and turned into a bigWig.
 
+Of regions and variants the bigWig holds how many lie over each base; their lines are kept beside
+it.
+
 Run as ``python -m app.genome.own_files``: reads what is asked for as JSON from standard input, and
 answers as JSON on standard output. Whatever a file does to its reader, it does it there.
 """
@@ -14,7 +17,7 @@ import zlib
 from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pybigtools
@@ -22,6 +25,8 @@ from numpy.typing import NDArray
 
 from app.errors import BadInputError, LimitError, LocuscopeError
 from app.genome.chromosomes import ChromosomeNames
+from app.genome.features import FeatureFile
+from app.genome.features import Kind as FeatureKind
 
 #: Largest file in bytes, also once it is unpacked; most lines and longest line of a text.
 MAX_BYTES = 64 * 2**20
@@ -33,6 +38,8 @@ MAX_MEMORY = 4 * 2**30
 #: No chromosome is longer.
 MAX_POSITION = 2**31 - 1
 GZIP = b"\x1f\x8b"
+#: Where the lines are kept, beside the bigWig.
+LINES = "lines.bed.gz"
 
 
 class Found(NamedTuple):
@@ -44,6 +51,7 @@ class Found(NamedTuple):
         start: Shape (n,).
         end: Shape (n,).
         value: Shape (n,).
+        columns: What of each line follows its place, with tabs between.
     """
 
     chromosomes: list[str]
@@ -51,6 +59,7 @@ class Found(NamedTuple):
     start: NDArray[np.int64]
     end: NDArray[np.int64]
     value: NDArray[np.float64]
+    columns: list[str]
 
 
 class Kind(NamedTuple):
@@ -80,7 +89,7 @@ KINDS = {
 
 
 def convert(path: Path, kind: str, out: Path, lengths: Mapping[str, int | None]) -> dict[str, Any]:
-    """Reads a file and writes its signal as bigWig.
+    """Reads a file and writes its signal as bigWig, and beside it the lines of regions.
 
     Args:
         path: The file.
@@ -112,6 +121,9 @@ def convert(path: Path, kind: str, out: Path, lengths: Mapping[str, int | None])
     order = sorted(range(len(found.chromosomes)), key=lambda i: found.chromosomes[i])
     pieces = (piece for i in order for piece in _pieces(found, i, KINDS[kind].overlaps))
     pybigtools.open(str(out), "w").write(header, pieces)
+    if kind in get_args(FeatureKind):
+        lines = (line for i in order for line in _kept_lines(found, i))
+        FeatureFile.write(out.with_name(LINES), kind, lines)  # type: ignore[arg-type]
     return {"unit": KINDS[kind].unit, "lines": taken, "skipped": skipped}
 
 
@@ -127,8 +139,8 @@ def _check_bigwig(path: Path) -> dict[str, Any]:
     return {"unit": KINDS["bigwig"].unit, "lines": count, "skipped": 0}
 
 
-#: One line of a file: its number, chromosome, start, end and value.
-Row = tuple[int, str, int, int, float]
+#: One line of a file: its number, chromosome, start, end, value and further columns.
+Row = tuple[int, str, int, int, float, str]
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -164,7 +176,7 @@ def _rows(path: Path, kind: Kind) -> Iterator[Row]:
             )
         start, end = (_whole(text, number) for text in fields[1:3])
         value = 1.0 if kind.value is None else _number(fields[kind.value], number)
-        yield number, fields[0], start, end, value
+        yield number, fields[0], start, end, value, "\t".join(fields[3:])
 
 
 def _whole(text: str, line: int) -> int:
@@ -206,7 +218,8 @@ def _vcf_rows(path: Path) -> Iterator[Row]:
     try:
         with pysam.VariantFile(str(plain)) as variants:
             for number, record in enumerate(variants, 1):
-                yield number, record.chrom, record.start, record.stop, 1.0
+                alleles = f"{record.id or '.'}\t{record.ref}\t{','.join(record.alts or '.')}"
+                yield number, record.chrom, record.start, record.stop, 1.0, alleles
     except (OSError, ValueError) as error:
         raise BadInputError(f"After {number:,} variants a line cannot be read.") from error
 
@@ -216,8 +229,9 @@ def _collect(rows: Iterator[Row], lengths: Mapping[str, int | None]) -> tuple[Fo
     names = ChromosomeNames(lengths)
     index: dict[str, int] = {}
     places, values = array("q"), array("d")
+    columns: list[str] = []
     skipped = 0
-    for line, chromosome, start, end, value in rows:
+    for line, chromosome, start, end, value, rest in rows:
         name = names.find(chromosome)
         if name is None:
             skipped += 1
@@ -232,17 +246,31 @@ def _collect(rows: Iterator[Row], lengths: Mapping[str, int | None]) -> tuple[Fo
             )
         places.extend((index.setdefault(name, len(index)), start, end))
         values.append(value)
+        columns.append(rest)
     which, starts, ends = np.array(places, np.int64).reshape(-1, 3).T
-    return Found(list(index), which, starts, ends, np.array(values)), len(values), skipped
+    found = Found(list(index), which, starts, ends, np.array(values), columns)
+    return found, len(values), skipped
+
+
+def _in_order(found: Found, which: int) -> NDArray[np.int64]:
+    """Returns which lines lie on one chromosome, from left to right."""
+    mine = np.flatnonzero(found.chromosome == which)
+    return mine[np.lexsort((found.end[mine], found.start[mine]))]
 
 
 def _sorted(
     found: Found, which: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Returns start, end and value of what lies on one chromosome, from left to right."""
-    mine = np.flatnonzero(found.chromosome == which)
-    mine = mine[np.lexsort((found.end[mine], found.start[mine]))]
+    mine = _in_order(found, which)
     return found.start[mine], found.end[mine], found.value[mine]
+
+
+def _kept_lines(found: Found, which: int) -> Iterator[str]:
+    """Yields the lines of one chromosome under its name in the reference, from left to right."""
+    for i in _in_order(found, which).tolist():
+        columns = (found.chromosomes[which], found.start[i], found.end[i], found.columns[i])
+        yield "\t".join(map(str, columns)).rstrip("\t")
 
 
 def _check_apart(found: Found) -> None:

@@ -16,12 +16,15 @@ from typing import Any
 
 from app.errors import BadInputError, LimitError, LocuscopeError, NotFoundError
 from app.genome.catalogue import Bundle
-from app.genome.own_files import MAX_BYTES
+from app.genome.features import FeatureFile
+from app.genome.own_files import LINES, MAX_BYTES
 from app.genome.signals import ObservedTrack
 from models.card import Track
 
 #: Most bytes of all tracks together; beyond it those go that nobody has looked at for longest.
 KEPT_BYTES = 2 * 2**30
+#: Of what is kept of a file; another one reads files anew.
+VERSION = 2
 #: Most tracks of one view.
 MAX_TRACKS = 20
 #: Seconds that reading one file may take.
@@ -74,12 +77,12 @@ class OwnTracks:
             raise LimitError(f"A file has at most {MAX_BYTES // 2**20} MiB.")
         kind, shown = _kind(name), _clean(name)
         genome = bundle.reference.checksum
-        digest = hashlib.sha256(json.dumps([genome, shown, kind]).encode())
+        digest = hashlib.sha256(json.dumps([genome, shown, kind, VERSION]).encode())
         digest.update(data)
         id_ = digest.hexdigest()[:32]
         target = self.folder / id_
         if not target.is_dir():
-            self._make(target, data, kind, bundle, {"name": shown, "genome": genome})
+            self._make(target, data, kind, bundle, {"name": shown, "kind": kind, "genome": genome})
             self._make_room(target)
         return id_, self._about(id_)
 
@@ -161,7 +164,11 @@ def _open(folder: Path, id_: str, about: dict[str, Any], bundle: Bundle) -> Obse
         resolution=1,
         unit=about["unit"],
     )
-    return ObservedTrack.open(track, folder / "signal.bw", bundle.reference)
+    opened = ObservedTrack.open(track, folder / "signal.bw", bundle.reference)
+    lines = folder / LINES
+    if not lines.is_file():
+        return opened
+    return replace(opened, features=FeatureFile(lines, about["kind"]))
 
 
 def _kind(name: str) -> str:

@@ -16,6 +16,7 @@ from alphagenome.data.genome import Interval
 from app.errors import BundleError
 from app.genome.bigwig_index import check_index
 from app.genome.chromosomes import ChromosomeNames
+from app.genome.features import FeatureFile
 from app.genome.reference import Reference
 from models.card import Track
 
@@ -56,6 +57,7 @@ class ObservedTrack:
         names: The chromosome names of the file.
         lengths: Its chromosome lengths in bp.
         predicted: Id of the predicted track that it belongs to, or None.
+        features: The regions or variants that it counts, or None where it is a signal.
     """
 
     track: Track
@@ -63,6 +65,7 @@ class ObservedTrack:
     names: ChromosomeNames
     lengths: dict[str, int]
     predicted: str | None = None
+    features: FeatureFile | None = None
 
     @classmethod
     def open(

@@ -46,7 +46,7 @@ from app.web.tile_request import TileRequest, read_tracks
 from app.web.tiles import TileRange, bin_width, pack
 from app.web.transcripts import GeneRows, gene_lines
 from app.web.versions import PROGRAM, data_version, digest
-from app.web.view import View, margins, read_view
+from app.web.view import View, margins, read_view, with_features
 from app.web.view_data import file_stem
 from models import registry
 from models.card import Track
@@ -219,7 +219,7 @@ def view() -> JSON:
     """Describes a view completely: what to draw, from which tiles, and what could not be read."""
     width = _width()
     ground: Ground = "dark" if request.args.get("ground") == "dark" else "light"
-    seen = read_view(view_query("width", "ground"))
+    seen, features = with_features(read_view(view_query("width", "ground")), width)
     state, bundle, card = seen.state, seen.bundle, seen.card
     scale = state.locus.width / width
     bins = bin_width(scale)
@@ -233,6 +233,7 @@ def view() -> JSON:
         "program": PROGRAM,
         "model": describe.model(card) if card else None,
         "rows": [describe.row(row, bins) for row in seen.rows],
+        "features": {id_: describe.features(lanes) for id_, lanes in features.items()},
         "chosen_biosamples": state.biosamples,
         "hidden": state.hidden,
         "mode": state.mode,

@@ -15,6 +15,7 @@ from app.genome.edits import SequenceEdit
 from app.genome.genes import Gene, Transcript
 from app.genome.locus import format_interval, format_width, parse_locus
 from app.genome.translation import frames
+from app.web.figures.features import FeatureLanes
 from app.web.figures.sequence import SequenceLane
 from app.web.ism import mask_choices
 from app.web.rows import LABELS, Row, biosamples, track_groups
@@ -27,6 +28,8 @@ from models.card import LOG_RATIOS, ModelCard, Track
 
 JSON = dict[str, Any]
 
+#: Longest allele of a variant in an answer; one that is longer cannot be taken over as an edit.
+MAX_ALLELE = 200
 #: Most pieces of one chromosome that are listed.
 MAX_PIECES = 500
 
@@ -175,10 +178,31 @@ def row(shown: Row, width: int) -> JSON:
         "strip": shown.strip,
         "host": shown.host.id if shown.host else None,
         "guests": shown.guests,
+        "features": shown.features > 0,
         "ratio_only": shown.predicted[0].unit in LOG_RATIOS if shown.predicted else False,
         "style": vars(shown.style),
         "predicted": [track(t, width) for t in shown.predicted],
         "observed": [track(o.track, width) | {"predicted": o.predicted} for o in shown.observed],
+    }
+
+
+def features(lanes: FeatureLanes) -> JSON:
+    """Describes the regions or variants of a row, and where each is drawn."""
+    return {
+        "lane": lanes.lane,
+        "placed": [
+            one.feature._asdict()
+            | {
+                "lane": one.lane,
+                "label": one.label,
+                "side": one.side,
+                "ref": one.feature.ref[:MAX_ALLELE],
+                "alt": one.feature.alt[:MAX_ALLELE],
+                "edit": one.feature.substitutes
+                and max(len(one.feature.ref), len(one.feature.alt)) <= MAX_ALLELE,
+            }
+            for one in lanes.placed
+        ],
     }
 
 

@@ -123,6 +123,7 @@ class Row:
         strip: px below a contact map for the contacts of an anchor.
         host: The row in whose place it is drawn, if it is drawn over another one.
         guests: How many rows are drawn over it.
+        features: px that its regions or variants take; 0 where they are not drawn one by one.
     """
 
     id: str
@@ -132,6 +133,7 @@ class Row:
     strip: int = 0
     host: Row | None = None
     guests: int = 0
+    features: int = 0
 
     @cached_property
     def tracks(self) -> tuple[Track, ...]:
@@ -189,7 +191,7 @@ class Row:
             return JUNCTIONS_HEIGHT
         if self.kind != "contacts":
             labels = OVERLAID_TOP + OVERLAID_LABEL * self.guests if self.guests else 0
-            return max(ROW_HEIGHT, labels)
+            return max(ROW_HEIGHT, labels, self.features)
         if self.style.shape == "square":
             return SQUARE_HEIGHT
         return MAPS_HEIGHT if self.part == "both" else MAP_HEIGHT

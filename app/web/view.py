@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from alphagenome.data.genome import Interval
@@ -11,6 +11,7 @@ from app.genome.catalogue import Bundle
 from app.genome.chromosomes import ASSEMBLY_LENGTHS
 from app.genome.edits import haplotype_of
 from app.genome.haplotype import Haplotype
+from app.web.figures.features import FeatureLanes, feature_lanes
 from app.web.rows import Row, rows
 from app.web.services import services
 from app.web.state import ViewState, from_query
@@ -48,6 +49,20 @@ class View:
         """What is drawn: the locus and one screen on either side, beyond the chromosome too."""
         locus = self.state.locus
         return Interval(locus.chromosome, locus.start - locus.width, locus.end + locus.width)
+
+
+def with_features(seen: View, width: int) -> tuple[View, dict[str, FeatureLanes]]:
+    """Returns a view ``width`` px wide whose rows have room for their regions and variants.
+
+    Returns:
+        The view, and what is drawn of each row that has features and not too many, by row id.
+    """
+    found = {row.id: feature_lanes(row, seen.drawn, seen.state.locus, width) for row in seen.rows}
+    lanes = {id_: one for id_, one in found.items() if one}
+    grown = [
+        replace(row, features=lanes[row.id].height) if row.id in lanes else row for row in seen.rows
+    ]
+    return replace(seen, rows=grown), lanes
 
 
 def margins(locus: Interval) -> list[Interval]:

@@ -216,7 +216,8 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
     """Builds the figure of a view.
 
     Args:
-        rows: From the top; of rows that are no signal only the place is kept.
+        rows: From the top; of rows that are no signal, and of those whose features are drawn one
+            by one, only the place is kept.
         genes: Lines of the gene row in ``region``.
         view: What is visible.
         region: What is drawn: the view and its margins.
@@ -257,7 +258,8 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
     labels: dict[str, int] = {}  # of rows over one another, those that have a place so far
     for row in rows:
         tops[row.id] = tops[row.host.id] if row.host else top
-        series = row_series(row, tops[row.id], overlay) if row.kind == "signal" else {}
+        is_drawn = row.kind == "signal" and not row.features
+        series = row_series(row, tops[row.id], overlay) if is_drawn else {}
         if edited and "predicted" in series:
             for how, parts in compared_series(row, series["predicted"]).items():
                 drawn = compare.setdefault(how, [])
