@@ -78,6 +78,13 @@ def known_contacts(stored: StoredWindow, values: Floats, resolution: int) -> Flo
     return values
 
 
+def known_introns(stored: StoredWindow, values: Floats) -> NDArray[np.float64]:
+    """Returns the introns of a window, shape (k, 3), their ends counted as the bases it reads."""
+    introns = values[~np.isnan(values[:, 0])].astype(np.float64)
+    introns[:, :2] += stored.window.output.start
+    return introns
+
+
 def align_junctions(
     introns: NDArray[np.float64], edits: Haplotype, shift: int
 ) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from app.errors import BadInputError, LimitError
 from app.genome.locus import format_interval, format_width
 from app.inference import scorers
-from app.inference.aligned import align_contacts, align_junctions, known_contacts
+from app.inference.aligned import align_contacts, align_junctions, known_contacts, known_introns
 from app.inference.alleles import Allele
 from app.inference.jobs import Priority
 from app.inference.scorer_names import UNITS, Scorer, measure, read_scorer, recommended
@@ -349,6 +349,4 @@ def _signal(stored: StoredWindow, track: Track) -> Values:
 def _introns(stored: StoredWindow) -> NDArray[np.float64]:
     """Returns the introns of a pass, in its own coordinates."""
     assert stored.values is not None
-    rows: NDArray[np.float64] = stored.values[~np.isnan(stored.values[:, 0])].astype(np.float64)
-    rows[:, :2] += stored.window.output.start
-    return rows
+    return known_introns(stored, stored.values)

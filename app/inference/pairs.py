@@ -10,7 +10,7 @@ from alphagenome.data.genome import Interval
 
 from app.genome.junctions import Junctions
 from app.genome.matrices import regrid
-from app.inference.aligned import align_contacts, align_junctions, known_contacts
+from app.inference.aligned import align_contacts, align_junctions, known_contacts, known_introns
 from app.inference.alleles import REFERENCE, Allele
 from app.inference.predictions import Predictions
 from app.inference.summaries import Floats
@@ -132,8 +132,7 @@ def junctions(  # noqa: PLR0917 - the order of Predictions.values
         if stored.values is None:
             continue
         use = stored.window.use
-        introns = stored.values[~np.isnan(stored.values[:, 0])].astype(np.float64)
-        introns[:, :2] += stored.window.output.start
+        introns = known_introns(stored, stored.values)
         if allele.edited:
             introns = align_junctions(introns, allele.edited, stored.shift)
         start, end = introns[:, 0], introns[:, 1]

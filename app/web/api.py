@@ -13,7 +13,6 @@ from typing import get_args
 from urllib.parse import unquote
 
 import numpy as np
-from alphagenome.data.genome import Interval
 from flask import Blueprint, Response, jsonify, request
 
 from app.errors import BadInputError, LocuscopeError, NotFoundError
@@ -31,8 +30,10 @@ from app.web.asked import (
     MAX_NAME,
     asked_haplotype,
     asked_integer,
+    asked_interval,
     asked_json,
     asked_text,
+    asked_word,
     view_query,
 )
 from app.web.describe import JSON
@@ -118,13 +119,8 @@ def models() -> JSON:
 def genes() -> JSON:
     """Lists the transcripts of a region, each with its display lane; ``genes`` says which."""
     bundle = services().catalogue.get(asked_text("genome"))
-    start, end = asked_integer("start"), asked_integer("end")
-    if start >= end:
-        raise BadInputError("“start” must be below “end”.")
-    interval = Interval(bundle.reference.resolve(asked_text("chrom")), start, end)
-    how = request.args.get("genes", "longest")
-    if how not in get_args(GeneRows):
-        raise BadInputError(f"“genes” is {', '.join(get_args(GeneRows))}.")
+    interval = asked_interval(bundle)
+    how = asked_word("genes", get_args(GeneRows), "longest")
     lines = gene_lines(bundle.genes.overlapping(interval), how)  # type: ignore[arg-type]
     found = [line.transcript for line in lines]
     expanded = how == "expanded"
@@ -143,9 +139,7 @@ def next_gene() -> JSON:
     Genes of which the reference has no sequence are passed over.
     """
     bundle = services().catalogue.get(asked_text("genome"))
-    direction = request.args.get("direction", "next")
-    if direction not in ("next", "previous"):
-        raise BadInputError("“direction” is next or previous.")
+    direction = asked_word("direction", ("next", "previous"), "next")
     forward = direction == "next"
     find = bundle.genes.next_gene if forward else bundle.genes.previous_gene
     chromosome = bundle.reference.resolve(asked_text("chrom"))

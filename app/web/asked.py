@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
+from alphagenome.data.genome import Interval
 from flask import request
 from werkzeug.exceptions import BadRequest
 
@@ -48,6 +49,31 @@ def asked_integer(name: str, default: int | None = None) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 12):
         raise BadInputError(f"“{name}” must be a whole number of at most 12 digits.")
     return int(text)
+
+
+def asked_word(name: str, words: tuple[str, ...], default: str) -> str:
+    """Returns one of some words.
+
+    Raises:
+        BadInputError: It is another one.
+    """
+    text = request.args.get(name, default)
+    if text not in words:
+        raise BadInputError(f"“{name}” is {', '.join(words[:-1])} or {words[-1]}.")
+    return text
+
+
+def asked_interval(bundle: Bundle) -> Interval:
+    """Returns the interval that ``chrom``, ``start`` and ``end`` name, 0-based half-open.
+
+    Raises:
+        BadInputError: One of them is missing or no number, or there is nothing between them.
+        NotFoundError: There is no such chromosome.
+    """
+    start, end = asked_integer("start"), asked_integer("end")
+    if start >= end:
+        raise BadInputError("“start” must be below “end”.")
+    return Interval(bundle.reference.resolve(asked_text("chrom")), start, end)
 
 
 def asked_json(*texts: str) -> dict[str, Any]:

@@ -6,13 +6,12 @@ import json
 from typing import get_args
 
 import numpy as np
-from alphagenome.data.genome import Interval
 from flask import Blueprint, Response, request
 
 from app.errors import BadInputError, LocuscopeError, NotFoundError
 from app.genome.catalogue import Bundle
 from app.web.api import FOREVER
-from app.web.asked import asked_haplotype, asked_integer, asked_text
+from app.web.asked import asked_haplotype, asked_interval, asked_text, asked_word
 from app.web.contact_maps import ContactMap, ContactRequest
 from app.web.describe import JSON
 from app.web.rows import Part, Row, Value, all_rows
@@ -37,18 +36,15 @@ def get_contacts() -> Response:
     """
     bundle = services().catalogue.get(asked_text("genome"))
     card = services().card(request.args.get("model", ""))
-    start, end = asked_integer("start"), asked_integer("end")
-    if start >= end:
-        raise BadInputError("“start” must be below “end”.")
+    where = asked_interval(bundle)
     row = _row(bundle, card, asked_text("row", MAX_QUERY))
-    where = Interval(bundle.reference.resolve(asked_text("chrom")), start, end)
     asked = ContactRequest(
         bundle,
         card,
         row,
         where,
-        _word("part", get_args(Part), row.part),  # type: ignore[arg-type]
-        _word("value", get_args(Value), row.value),  # type: ignore[arg-type]
+        asked_word("part", get_args(Part), row.part),  # type: ignore[arg-type]
+        asked_word("value", get_args(Value), row.value),  # type: ignore[arg-type]
         asked_haplotype(bundle, where.chromosome),
     )
     response = Response(mimetype="application/octet-stream")
@@ -76,13 +72,6 @@ def _row(bundle: Bundle, card: ModelCard | None, row_id: str) -> Row:
                 return row
             raise BadInputError(f"“{row_id[:100]}” is no contact map.")
     raise NotFoundError(f"There is no track “{row_id[:100]}” in this genome and model.")
-
-
-def _word(name: str, words: tuple[str, ...], default: str) -> str:
-    text = request.args.get(name, default)
-    if text not in words:
-        raise BadInputError(f"“{name}” is {', '.join(words[:-1])} or {words[-1]}.")
-    return text
 
 
 def _packed(asked: ContactRequest) -> bytes:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from alphagenome.data.genome import Interval
 from flask import Blueprint
 
 from app.errors import BadInputError, LimitError
 from app.genome.edits import check_edits, parse_edits
 from app.inference.alleles import Allele
 from app.web import describe
-from app.web.asked import asked_integer, asked_json, asked_text, view_query
+from app.web.asked import asked_interval, asked_json, asked_text, view_query
 from app.web.describe import JSON
 from app.web.services import services
 from app.web.view import read_view
@@ -39,11 +38,10 @@ def edits() -> JSON:
 def sequence() -> JSON:
     """Returns the reference bases of an interval."""
     bundle = services().catalogue.get(asked_text("genome"))
-    start, end = asked_integer("start"), asked_integer("end")
-    if not 0 < end - start <= MAX_BASES:
-        raise LimitError(f"1 to {MAX_BASES:,} bases can be asked for at once.")
-    where = Interval(bundle.reference.resolve(asked_text("chrom")), start, end)
-    return {"start": start, "end": end, "sequence": bundle.reference.fetch(where)}
+    where = asked_interval(bundle)
+    if where.width > MAX_BASES:
+        raise LimitError(f"{MAX_BASES:,} bases are the most that can be asked for at once.")
+    return {"start": where.start, "end": where.end, "sequence": bundle.reference.fetch(where)}
 
 
 @edits_api.get("/inserted")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response
 
-from app.errors import BadInputError, BusyError
+from app.errors import BadInputError, BusyError, ComputationError
 from app.web.asked import asked_json, view_query
 from app.web.describe import JSON
 from app.web.rows import LABELS, all_rows
@@ -101,8 +101,11 @@ def effects_tsv() -> Response:
     seen = read_view(view_query())
     scoring = _scoring(seen)
     predictions = services().predictions
-    if not scoring.ensure(predictions).finished:
+    progress = scoring.ensure(predictions)
+    if not progress.finished:
         raise BusyError("These edits are still being predicted. Ask again in a moment.")
+    if progress.failed:
+        raise ComputationError(next(one.error for one in progress.windows if one.error))
     name, where = variant_id(_made(seen)), scoring.window.output
     table = effect_table(name, where, scoring.score(predictions))
     text = tsv(table, provenance(scoring.card, seen.bundle, where, name))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from alphagenome.data.genome import Interval
 from flask import Blueprint, request
 
-from app.errors import BadInputError, LocuscopeError, NotFoundError
+from app.errors import LocuscopeError, NotFoundError
 from app.genome.junctions import Junctions, JunctionTrack
 from app.inference.alleles import alleles
 from app.inference.pairs import junctions
-from app.web.asked import asked_haplotype, asked_integer, asked_text
+from app.web.asked import asked_haplotype, asked_interval, asked_text
 from app.web.describe import JSON
 from app.web.rows import all_rows
 from app.web.services import services
@@ -28,10 +27,7 @@ def get_junctions() -> JSON:
     """Lists the introns of a row that overlap a region, predicted of both alleles and measured."""
     its = services()
     bundle, card = its.catalogue.get(asked_text("genome")), its.card(request.args.get("model", ""))
-    start, end = asked_integer("start"), asked_integer("end")
-    if start >= end:
-        raise BadInputError("“start” must be below “end”.")
-    where = Interval(bundle.reference.resolve(asked_text("chrom")), start, end)
+    where = asked_interval(bundle)
     id_ = asked_text("row", MAX_QUERY)
     row = next((one for one in all_rows(bundle, card) if one.id == id_), None)
     if row is None or row.kind != "junctions":

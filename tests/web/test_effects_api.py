@@ -130,6 +130,8 @@ def test_failed_pass_says_why_and_is_computed_again_when_asked(
     answer = ask(client, query).get_json()
     assert (answer["failed"], answer["rows"]) == (True, [])
     assert "Out of memory." in answer["message"]
+    file = client.get(f"/api/v1/effects.tsv?{query}")
+    assert (file.status_code, file.get_json()["error"]["message"]) == (500, "Out of memory.")
     assert not ask(client, query, retry=True).get_json()["failed"]
     worker.work()
     assert ask(client, query).get_json()["rows"]
