@@ -206,5 +206,5 @@
     );
   }
 
-  Object.assign(ls, { openExport, linkOf, save });
+  Object.assign(ls, { openExport, save });
 })();
