@@ -119,6 +119,17 @@ def _button(action: str, text: str, label: str) -> html.Button:
     )
 
 
+def _words(id_: str, label: str, words: dict[str, str]) -> dmc.SegmentedControl:
+    """Returns a choice of one of some words, by the value that a link has for it."""
+    return dmc.SegmentedControl(
+        id=id_,
+        data=[{"value": value, "label": text} for value, text in words.items()],
+        size="xs",
+        fullWidth=True,
+        **_attributes(aria_label=label),
+    )
+
+
 def _keys(rows: tuple[tuple[str, str], ...]) -> html.Dl:
     pairs = [(html.Dt(html.Kbd(keys)), html.Dd(text)) for keys, text in rows]
     return html.Dl([part for pair in pairs for part in pair], className="keys")
@@ -217,28 +228,16 @@ def _side(cards: dict[str, ModelCard]) -> html.Aside:
                 **_attributes(aria_label="Biosamples"),
             ),
             html.H2("Predicted and observed"),
-            dmc.SegmentedControl(
-                id="overlay",
-                data=[
-                    {"value": "stacked", "label": "Stacked"},
-                    {"value": "overlay", "label": "Overlay"},
-                    {"value": "mirror", "label": "Mirror"},
-                ],
-                size="xs",
-                fullWidth=True,
-                **_attributes(aria_label="How predicted and observed share a row"),
+            _words(
+                "overlay",
+                "How predicted and observed share a row",
+                {"stacked": "Stacked", "overlay": "Overlay", "mirror": "Mirror"},
             ),
             html.Div("One scale for", className="muted small"),
-            dmc.SegmentedControl(
-                id="autoscale",
-                data=[
-                    {"value": "group", "label": "Row"},
-                    {"value": "each", "label": "Each"},
-                    {"value": "modality", "label": "Modality"},
-                ],
-                size="xs",
-                fullWidth=True,
-                **_attributes(aria_label="What shares one scale"),
+            _words(
+                "autoscale",
+                "What shares one scale",
+                {"group": "Row", "each": "Each", "modality": "Modality"},
             ),
             dmc.Switch(
                 id="ensemble",
@@ -283,18 +282,16 @@ def _edits() -> list[Any]:
         html.Div(id="edit-list"),
         html.Div(
             [
-                dmc.SegmentedControl(
-                    id="compare",
-                    data=[
-                        {"value": "overlay", "label": "Overlay"},
-                        {"value": "difference", "label": "Diff"},
-                        {"value": "split", "label": "Split"},
-                        {"value": "reference", "label": "Ref"},
-                        {"value": "alternate", "label": "Alt"},
-                    ],
-                    size="xs",
-                    fullWidth=True,
-                    **_attributes(aria_label="How reference and alternate are compared (d, a)"),
+                _words(
+                    "compare",
+                    "How reference and alternate are compared (d, a)",
+                    {
+                        "overlay": "Overlay",
+                        "difference": "Diff",
+                        "split": "Split",
+                        "reference": "Ref",
+                        "alternate": "Alt",
+                    },
                 ),
                 html.Button(
                     "Effects in every track",
