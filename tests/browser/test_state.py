@@ -61,7 +61,10 @@ def wait_shown(page: Page) -> None:
         "!document.documentElement.classList.contains('loading') &&"
         "document.querySelector('#autoscale input:checked') &&"
         "document.querySelector('#edit-list > *') && document.querySelector('.row-label.ism') &&"
-        "document.getElementById('drawer-title').textContent",
+        "document.getElementById('drawer-title').textContent &&"
+        # The drawer has taken its place, and the tracks are drawn for what is left.
+        "locuscope.state().view.figure.layout.width ==="
+        "3 * document.getElementById('viewport').clientWidth",
         what="the page was not there",
     )
 
@@ -91,7 +94,7 @@ def test_every_key_of_a_link_survives_a_reload(page: Page, own: list[str]) -> No
         "panel": "effects",
         "compare": "split",
         "variant": "chr22:21742118:T>G",
-        "edit": "chr22:21742201-21742203:del",
+        "edit": "chr22:21742201-21742230:inv",
         "ism": "chr22:21742111-21742130;by=gradient;on=alternate;show=heat",
         "highlight": ["chr22:21742011-21742050;first > note", "chr22:21742301-21742310"],
         "anchor": "chr22:21742150",
@@ -110,4 +113,9 @@ def test_every_key_of_a_link_survives_a_reload(page: Page, own: list[str]) -> No
     page.driver.refresh()
     wait_shown(page)
     assert page.run(SHOWN) == before
+    page.until(
+        "return document.querySelector('#effects-map .heatmaplayer')",
+        seconds=240,
+        what="the effects were not drawn",
+    )
     page.screenshot("every_key")
