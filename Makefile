@@ -41,6 +41,8 @@ demo: $(VENV)/installed
 	    $(MAKE) --no-print-directory $(VENV)/installed-test; \
 	    $(BIN)/python -m tests.realdata.hg38_windows $(BUNDLES)/hg38-windows --realdata $(REALDATA); \
 	    $(BIN)/python -m tests.realdata.hg19_chr20 $(BUNDLES)/hg19-chr20 --realdata $(REALDATA); \
+	    $(BIN)/python -m tests.realdata.published_variants $(BUNDLES) --realdata $(REALDATA); \
+	    set -- --genome $(BUNDLES)/hg19-chr10 --genome $(BUNDLES)/hg38-chr1 "$$@"; \
 	    set -- --genome $(BUNDLES)/hg38-windows --genome $(BUNDLES)/hg19-chr20 "$$@"; \
 	    weights=$${weights:-$(REALDATA)/weights}; \
 	  fi; \

@@ -526,6 +526,7 @@
 
   Object.assign(ls, {
     on,
+    once,
     page,
     go,
     show,

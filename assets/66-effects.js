@@ -39,6 +39,7 @@
     say(view, { message: "Asking" });
     setRows([]);
     $("effects-map").replaceChildren();
+    $("effects-splicing").replaceChildren();
     try {
       let answer;
       do {
@@ -56,6 +57,7 @@
       scored = { ...answer, rows: answer.rows.map(asRow).sort(inOrder) };
       await loadGrid();
       if (signal.aborted) return;
+      showDeltas(answer.splicing);
       setRows(scored.rows);
       drawSummary(scored.rows);
     } catch (error) {
@@ -64,6 +66,13 @@
       say(view, { failed: true, message: error.message });
       wanted = "";
     }
+  }
+
+  // The page of several variants, with those of this view.
+  function variantsQuery(view, own) {
+    const query = new URLSearchParams({ genome: view.genome.id, model: view.model.id });
+    for (const one of own) query.append(one.kind === "variant" ? "variant" : "edit", one.text);
+    return query;
   }
 
   // ---- What stands above the table -------------------------------------------------------------
@@ -87,7 +96,9 @@
       const file = make("a", "tool", "Download TSV");
       file.href = `/api/v1/effects.tsv?${view.query}`;
       file.download = "effects.tsv";
-      line.append(" ", file);
+      const others = make("a", "tool", "Compare with other variants");
+      others.href = `/variants?${variantsQuery(view, own)}`;
+      line.append(" ", file, others);
       return;
     }
     line.textContent = answer.message;
@@ -100,6 +111,57 @@
       };
       line.append(" ", again);
     }
+  }
+
+  // ---- The delta scores of SpliceAI ------------------------------------------------------------
+
+  function showDeltas(splicing) {
+    const host = $("effects-splicing");
+    host.replaceChildren();
+    if (!splicing) return;
+    host.append(make("h3", "", "SpliceAI delta scores"));
+    if (splicing.problem) host.append(make("p", "", `None: ${splicing.problem}.`));
+    for (const one of splicing.scores) host.append(deltaTable(one));
+    const bp = ls.number.format(splicing.distance);
+    host.append(
+      make(
+        "p",
+        "muted small",
+        `Largest gain and loss within ${bp} bp, not masked. As the authors' tool does, they are read ` +
+          "with N outside the transcript, so tracks may differ more or less. Click a place to go there.",
+      ),
+    );
+  }
+
+  function deltaTable(one) {
+    const table = make("table", "plain deltas");
+    table.append(make("caption", "", `${one.gene} (${one.strand})`));
+    for (const delta of one.deltas) {
+      const line = make("tr");
+      const place = make("button", "link", delta.text);
+      place.onclick = () => goTo(delta);
+      const cell = make("td");
+      const { offset } = delta;
+      const signed = `${offset > 0 ? "+" : offset < 0 ? "\u2212" : ""}${Math.abs(offset)} bp`;
+      cell.append(place);
+      const head = make("th", "", delta.name);
+      head.scope = "row";
+      line.append(head, make("td", "", delta.what), make("td", "score", delta.score.toFixed(2)));
+      line.append(make("td", "score", signed), cell);
+      table.append(line);
+    }
+    return table;
+  }
+
+  // Puts the crosshair on a place, and the place into the middle of the view if it is not in view.
+  async function goTo({ position }) {
+    const { base } = ls.state();
+    if (position < base.start || position >= base.end) {
+      const width = base.end - base.start;
+      const start = Math.max(0, Math.round(position - width / 2));
+      await ls.go({ locus: ls.locusText(base.chromosome, start, start + width) });
+    }
+    ls.crosshairTo(position);
   }
 
   // ---- The table -------------------------------------------------------------------------------
@@ -269,7 +331,7 @@
     const names = all.length > MOST_COLUMNS ? all.sort((a, b) => most.get(b) - most.get(a)).slice(0, MOST_COLUMNS) : all;
     if (found.some((row) => !row.biosample)) names.push("");
     host.replaceChildren();
-    if (!found.length) return;
+    if (found.length < 2) return; // the table says it
     const plot = make("div");
     host.append(plot);
     if (names.length < all.length) {
@@ -291,8 +353,7 @@
     const places = (value) => modalities.map((modality) => names.map((name) => value(at(modality, name), modality)));
     const top = (modality) => {
       const line = names.map((name) => at(modality, name)).filter(Boolean);
-      // Of a modality whose biosamples are not among those shown there is no cell.
-      const least = line.some((row) => row.signed) ? LEAST_SCALE : Number.MIN_VALUE;
+      const least = line[0].signed ? LEAST_SCALE : Number.MIN_VALUE;
       return Math.max(least, ...line.map((row) => Math.abs(row.score)));
     };
     const tops = new Map(modalities.map((one) => [one, top(one)]));

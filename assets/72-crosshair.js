@@ -141,6 +141,7 @@
 
   Object.assign(ls, {
     crosshairAt: here,
+    crosshairTo: (position) => draw(pxOf(position + 0.5), position),
     crosshairLeft: () => step(-1, false),
     crosshairRight: () => step(1, false),
     selectLeft: () => step(-1, true),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.inference.windows import Window, WindowGrid, bases
+from app.inference.windows import Window, WindowGrid, bases, only_within
 
 if TYPE_CHECKING:
     from app.genome.haplotype import Haplotype
@@ -17,15 +17,18 @@ _COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
 
 class Member(NamedTuple):
-    """One way to read a sequence, in an ensemble of ways that should all tell the same.
+    """One way to read a sequence, as in an ensemble of ways that should all tell the same.
 
     Attributes:
         offset: How many bp to the right of its place a window is read.
         reverse: Whether the reverse complement is read.
+        within: First base of the reference that is read, and one past the last: all others are
+            read as N. None reads all.
     """
 
     offset: int = 0
     reverse: bool = False
+    within: tuple[int, int] | None = None
 
 
 #: As the view is predicted: from the plus strand, each window in its place.
@@ -83,7 +86,9 @@ class Allele:
         where = window.interval
 
         def read(start: int, end: int) -> str:
-            return bases(reference, where.chromosome, start, end)
+            found = bases(reference, where.chromosome, start, end)
+            within = self.member.within
+            return found if within is None else only_within(found, start, within)
 
         start, end = where.start + self.member.offset, where.end + self.member.offset
         if self.edited is None:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from app.errors import BadInputError, NotFoundError, SequenceUnavailableError
 from app.genome.genes import Transcript
+from app.inference.windows import only_within
 from models.edit import Edit
 
 Probabilities = NDArray[np.float32]
@@ -32,6 +33,14 @@ MAX_DISTANCE = 4999
 #: between two reports of progress.
 MAX_REGION = 50_000
 MAX_EDITS = 128
+
+#: The four delta scores, as the authors' tool names them.
+DELTAS = {
+    "DS_AG": "acceptor gain",
+    "DS_AL": "acceptor loss",
+    "DS_DG": "donor gain",
+    "DS_DL": "donor loss",
+}
 
 _ACCEPTOR, _DONOR = 1, 2
 _COMPLEMENT = str.maketrans("ACGT", "TGCA")
@@ -148,6 +157,57 @@ def targets(transcripts: Iterable[Transcript]) -> list[Target]:
     ]
 
 
+Fetch = Callable[[Interval], str]
+Overlapping = Callable[[Interval], Sequence[Transcript]]
+
+
+def scorable(
+    variant: Variant, fetch: Fetch, transcripts: Overlapping, distance: int
+) -> list[Target] | Unscored:
+    """Returns where a variant is scored, or why it is not.
+
+    Only the first base of REF decides in which transcripts a variant lies.
+
+    Args:
+        variant: Its chromosome by the reference's name.
+        fetch: Returns upper-case sequence; raises ``SequenceUnavailableError`` where there is none
+            and ``NotFoundError`` for an unknown chromosome.
+        transcripts: Returns the transcripts that overlap an interval.
+        distance: How far from the variant a change may be, in bp.
+    """
+    start = variant.start
+    if problem := _wrong_reference(variant, fetch):
+        return problem
+    found = targets(transcripts(Interval(variant.chromosome, start, start + 1)))
+    if not found:
+        return Unscored(Skip.NO_TRANSCRIPT)
+    flank = distance + CONTEXT
+    lengths = len(variant.reference_bases), len(variant.alternate_bases)
+    if lengths[0] > 2 * distance:
+        return Unscored(Skip.REF_TOO_LONG, f"{lengths[0]:,} bases")
+    try:
+        fetch(Interval(variant.chromosome, start - flank, start + flank + 1))
+    except SequenceUnavailableError:
+        return Unscored(Skip.NO_FLANK, f"{flank:,} bases are needed on either side")
+    if min(lengths) > 1:
+        return Unscored(Skip.COMPLEX, symbols=tuple(target.symbol for target in found))
+    return found
+
+
+def _wrong_reference(variant: Variant, fetch: Fetch) -> Unscored | None:
+    """Compares REF with the genome."""
+    try:
+        there = fetch(variant.reference_interval)
+    except NotFoundError:
+        return Unscored(Skip.UNKNOWN_CHROMOSOME, variant.chromosome)
+    except SequenceUnavailableError:
+        return Unscored(Skip.NO_FLANK)
+    ref = variant.reference_bases
+    if there != ref:
+        return Unscored(Skip.WRONG_REF, f"REF is {ref} but the genome has {there}")
+    return None
+
+
 def align(
     alternate: Probabilities, distance: int, ref_length: int, alt_length: int
 ) -> Probabilities:
@@ -229,8 +289,8 @@ class SpliceScorer:
     def __init__(
         self,
         model: Predictor,
-        fetch: Callable[[Interval], str],
-        transcripts: Callable[[Interval], Sequence[Transcript]],
+        fetch: Fetch,
+        transcripts: Overlapping,
         distance: int = 50,
         mask: bool = False,
     ) -> None:
@@ -267,7 +327,7 @@ class SpliceScorer:
         results: list[list[SpliceScore] | Unscored] = []
         tasks: list[_Task] = []
         for index, variant in enumerate(variants):
-            found = self._targets(variant)
+            found = scorable(variant, self._fetch, self._transcripts, self.distance)
             results.append(found if isinstance(found, Unscored) else [])
             if not isinstance(found, Unscored):
                 tasks += [_Task(index, variant, target) for target in found]
@@ -285,46 +345,6 @@ class SpliceScorer:
             if isinstance(result, list):
                 result.append(done[task.number, task.target])
         return results
-
-    def _targets(self, variant: Variant) -> list[Target] | Unscored:
-        """Returns where a variant is scored, or why it is not.
-
-        Only the first base of REF decides in which transcripts a variant lies.
-        """
-        start = variant.start
-        if problem := self._wrong_reference(variant):
-            return problem
-        found = targets(self._transcripts(Interval(variant.chromosome, start, start + 1)))
-        if not found:
-            return Unscored(Skip.NO_TRANSCRIPT)
-        return self._unscorable(variant, found) or found
-
-    def _wrong_reference(self, variant: Variant) -> Unscored | None:
-        """Compares REF with the genome."""
-        try:
-            there = self._fetch(variant.reference_interval)
-        except NotFoundError:
-            return Unscored(Skip.UNKNOWN_CHROMOSOME, variant.chromosome)
-        except SequenceUnavailableError:
-            return Unscored(Skip.NO_FLANK)
-        ref = variant.reference_bases
-        if there != ref:
-            return Unscored(Skip.WRONG_REF, f"REF is {ref} but the genome has {there}")
-        return None
-
-    def _unscorable(self, variant: Variant, found: Sequence[Target]) -> Unscored | None:
-        """Returns what the authors' tool cannot score, or what there is too little sequence for."""
-        start, flank = variant.start, self.distance + CONTEXT
-        lengths = len(variant.reference_bases), len(variant.alternate_bases)
-        if lengths[0] > 2 * self.distance:
-            return Unscored(Skip.REF_TOO_LONG, f"{lengths[0]:,} bases")
-        try:
-            self._fetch(Interval(variant.chromosome, start - flank, start + flank + 1))
-        except SequenceUnavailableError:
-            return Unscored(Skip.NO_FLANK, f"{flank:,} bases are needed on either side")
-        if min(lengths) > 1:
-            return Unscored(Skip.COMPLEX, symbols=tuple(target.symbol for target in found))
-        return None
 
     def _regions(self, tasks: Sequence[_Task]) -> Iterator[list[_Task]]:
         """Groups the tasks of a target that one stretch of sequence serves.
@@ -355,7 +375,7 @@ class SpliceScorer:
             tasks[0].window(self.distance).start - CONTEXT,
             tasks[-1].window(self.distance).end + CONTEXT,
         )
-        sequence = self._masked(region, target)
+        sequence = only_within(self._fetch(region), region.start, (target.start, target.end))
         edits = [self._edit(task, region) for task in tasks]
         if target.strand == "-":
             sequence = reverse_complement(sequence)
@@ -366,14 +386,6 @@ class SpliceScorer:
             lengths = len(variant.reference_bases), len(variant.alternate_bases)
             offset = target.border_offset(variant.start) if self.mask else None
             yield SpliceScore(target, deltas(before, align(after, self.distance, *lengths), offset))
-
-    def _masked(self, region: Interval, target: Target) -> str:
-        """Returns the sequence of a region with N outside the target."""
-        sequence = self._fetch(region)
-        width = len(sequence)
-        first: int = min(max(target.start - region.start, 0), width)
-        past: int = max(min(target.end - region.start, width), first)
-        return "N" * first + sequence[first:past] + "N" * (width - past)
 
     def _edit(self, task: _Task, region: Interval) -> Edit:
         """Returns the change of the region's sequence."""

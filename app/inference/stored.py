@@ -336,7 +336,7 @@ class StoredPredictions:
         except SequenceUnavailableError:
             bases = None
         else:
-            offset, reverse = read.allele.member
+            offset, reverse, _ = read.allele.member
             runs = unknown_runs(text[::-1] if reverse else text, where.start + offset)
             bases = Bases(sequence_sha256(text), runs)
         with self._lock:

@@ -256,6 +256,20 @@ def bases(reference: Reference, chromosome: str, start: int, end: int) -> str:
     return f"{'N' * left}{known}{'N' * (end - start - left - len(known))}"
 
 
+def only_within(sequence: str, start: int, within: tuple[int, int]) -> str:
+    """Returns a sequence with N in the place of every base outside an interval.
+
+    Args:
+        sequence: The bases.
+        start: Where its first base lies on the chromosome.
+        within: First base that is kept, and one past the last.
+    """
+    width = len(sequence)
+    first = min(max(within[0] - start, 0), width)
+    past = max(min(within[1] - start, width), first)
+    return "N" * first + sequence[first:past] + "N" * (width - past)
+
+
 def unknown_runs(sequence: str, start: int) -> tuple[tuple[int, int], ...]:
     """Returns the runs of N in a sequence, as (start, end) on the chromosome.
 

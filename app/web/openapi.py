@@ -91,6 +91,7 @@ _BODIES: dict[str, dict[str, Schema]] = {
     "ism": {"query!": TEXT, "retry": FLAG},
     "edits": {"genome!": TEXT, "text!": TEXT, "edits": TEXTS},
     "own-address": {"genome!": TEXT, "url!": TEXT},
+    "clustergram": {"rows!": TEXTS, "columns!": TEXTS, "values!": LIST},
     "effects": {
         **{"query!": TEXT, "scorers": {**TEXTS, "maxItems": MAX_SCORERS}, "retry": FLAG},
     },
@@ -121,6 +122,7 @@ _ANSWERS: dict[str, dict[str, Schema]] = {
     "inserted": {"insertions": LIST},
     "edits": {"edits": LIST},
     "effects": {"complete": FLAG, "failed": FLAG, "message": TEXT, "rows": LIST},
+    "clustergram": {"data": LIST, "layout": OBJECT},
     "health": {"status": {"const": "OK"}},
     "status": {
         **{"ready": FLAG, "sentence": TEXT, "workers": LIST, "queues": OBJECT},

@@ -37,6 +37,7 @@ from app.settings import Settings
 from app.web import describe
 from app.web.access import Access
 from app.web.api import api
+from app.web.clustergram_api import clustergram_api
 from app.web.contacts_api import contacts_api
 from app.web.edits_api import edits_api
 from app.web.effects_api import effects_api
@@ -116,6 +117,7 @@ def create_app(settings: Settings) -> dash.Dash:
     server.add_url_rule("/metrics", "metrics", metrics.show)
     server.register_blueprint(health_api)
     server.register_blueprint(api)
+    server.register_blueprint(clustergram_api)
     server.register_blueprint(contacts_api)
     server.register_blueprint(edits_api)
     server.register_blueprint(export_api)

@@ -11,7 +11,7 @@ from dash import Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
 from dash.fingerprint import build_fingerprint
 
-from app.web.pages import browse, home, models, status
+from app.web.pages import browse, home, models, status, variants
 from app.web.pages.frame import document
 from app.web.theme import css_variables
 
@@ -109,6 +109,7 @@ def register_pages(app: Dash, services: Services) -> None:
         [dcc.Location(id="url", refresh=False), html.Div(id="content")], id="mantine"
     )
     browse.register(app)
+    variants.register(app)
 
     # Only the path chooses the page: the query belongs to the page itself, so that going back
     # one view does not build the page anew.
@@ -119,6 +120,8 @@ def register_pages(app: Dash, services: Services) -> None:
                 return home.layout(services)
             case "/browse":
                 return browse.layout(services.catalogue, services.preferred_cards())
+            case "/variants":
+                return variants.layout(services)
             case "/models":
                 return models.layout(services)
             case "/status":

@@ -179,7 +179,11 @@ def _bar(catalogue: Catalogue) -> html.Header:
             ),
             html.Span("simulated", className="simulated-badge"),
             html.Nav(
-                [html.A("Models", href="/models"), html.A("Status", href="/status")],
+                [
+                    html.A("Variants", href="/variants"),
+                    html.A("Models", href="/models"),
+                    html.A("Status", href="/status"),
+                ],
                 className="links",
             ),
             html.Div(
@@ -352,6 +356,7 @@ def _drawer() -> html.Aside:
             html.Div(
                 [
                     html.Div(id="effects-about"),
+                    html.Div(id="effects-splicing"),
                     html.Div(id="effects-map"),
                     html.Div(id="effects-table"),
                 ],

@@ -16,6 +16,7 @@ def document(*content: Component | None) -> html.Div:
                     html.Nav(
                         [
                             html.A("Browse", href="/browse"),
+                            html.A("Variants", href="/variants"),
                             html.A("Models", href="/models"),
                             html.A("Status", href="/status"),
                         ],
