@@ -198,6 +198,36 @@ def _signal_trace(part: str, row: Row, series: list[Series], mode: Mode) -> dict
     }
 
 
+def _base_lines(heights: Sequence[float], region: Interval, mode: Mode) -> dict[str, Any]:
+    """Returns one trace of all base lines: as many shapes would double the time of a redraw."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "x": [x for _ in heights for x in (region.start, region.end, None)],
+        "y": [y for height in heights for y in (height, height, None)],
+        "line": {"width": 1, "color": PALETTE[mode]["line"]},
+    }
+
+
+def _layout(region: Interval, width: int, height: float, mode: Mode) -> dict[str, Any]:
+    axis = {"visible": False, "fixedrange": True}
+    return {
+        "width": width,
+        "height": height,
+        "margin": {"l": 0, "r": 0, "t": 0, "b": 0, "pad": 0},
+        "xaxis": axis | {"range": [region.start, region.end]},
+        "yaxis": axis | {"range": [height, 0]},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": FONT, "size": 11, "color": PALETTE[mode]["ink"]},
+        "showlegend": False,
+        "hovermode": False,
+        "dragmode": False,
+    }
+
+
 def track_figure(  # noqa: PLR0917 - one figure of one view
     rows: Sequence[Row],
     genes: Sequence[GeneLine],
@@ -282,36 +312,10 @@ def track_figure(  # noqa: PLR0917 - one figure of one view
         geometry.append(place)
         if row.host is None:
             top += row.height + gap
-    axis = {"visible": False, "fixedrange": True}
-    # One trace for all base lines: as many layout shapes would double the time of a redraw.
-    traces.insert(
-        0,
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "hoverinfo": "skip",
-            "showlegend": False,
-            "x": [x for _ in baselines for x in (region.start, region.end, None)],
-            "y": [y for base in baselines for y in (base, base, None)],
-            "line": {"width": 1, "color": PALETTE[mode]["line"]},
-        },
-    )
-    layout = {
-        "width": round(width * region.width / view.width),
-        "height": top,
-        "margin": {"l": 0, "r": 0, "t": 0, "b": 0, "pad": 0},
-        "xaxis": axis | {"range": [region.start, region.end]},
-        "yaxis": axis | {"range": [top, 0]},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": FONT, "size": 11, "color": PALETTE[mode]["ink"]},
-        "showlegend": False,
-        "hovermode": False,
-        "dragmode": False,
-    }
+    traces.insert(0, _base_lines(baselines, region, mode))
     return {
         "data": traces,
-        "layout": layout,
+        "layout": _layout(region, round(width * region.width / view.width), top, mode),
         "compare": compare,
         "geometry": {
             "sequence": {
