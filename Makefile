@@ -11,7 +11,7 @@ BUNDLES := .cache/bundles
 # PIP_FLAGS is for people behind a mirror.
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_FLAGS)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint audit clean
 .DEFAULT_GOAL := demo
 
 $(BIN)/python:
@@ -54,6 +54,12 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --severity-level medium --recursive app models
+
+# Asks PyPI for advisories on every package by its exact version, so it needs the network.
+audit: $(VENV)/installed-test
+	@$(PIP) pip-audit
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 test: $(VENV)/installed-test lint
 	@tests/browser/install_chromium.sh
