@@ -1,9 +1,9 @@
 """Memory of web and worker over many requests: ``python -m benchmarks.memory [requests]``.
 
-The web, in this process, answers views of the teaching genome that nobody has looked at, and their
-tiles; then a worker computes as many different jobs of the toy model of the tests. Memory is told ten
-times on the way: it rises until what is remembered has its full size (64 MiB of tiles), and no
-further.
+The web, in this process, answers views of the teaching genome that nobody has looked at, and
+their tiles; then a worker computes as many different jobs of the toy model of the tests. Memory is
+told ten times on the way: it rises until what is remembered has its full size (64 MiB of tiles),
+and no further.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How long the web takes to start, and to be back: ``python -m benchmarks.start``.
 
-The page of the teaching genome alone, without broker and worker. First from nothing until it answers;
-then the process that serves is killed, and then all of the web, as ``locuscope serve`` starts it
-again. Seconds of processor time tell more than seconds where the machine has other work.
+The page of the teaching genome alone, without broker and worker. First from nothing until it
+answers; then the process that serves is killed, and then all of the web, as ``locuscope serve``
+starts it again. Seconds of CPU tell more than seconds where the machine has other work.
 """
 
 from __future__ import annotations
