@@ -30,7 +30,8 @@
     const said = cell && [cell.replaceAll(" ", "-"), cell.split(" ").pop()].some((one) => own.startsWith(`${one}-`));
     const unit = row.features ? "" : row.unit;
     const last = !row.biosample ? unit : said ? "" : own;
-    const what = [last && last.includes(row.label) ? "" : row.label, row.target, last].filter(Boolean);
+    // What tells rows apart stands first, where there is no room for all.
+    const what = [row.target, last && last.includes(row.label) ? "" : row.label, last].filter(Boolean);
     const detail = make("div", "row-detail", what.join(" \u00b7 "));
     const badge = make("button", "badge");
     badge.hidden = true;

@@ -10,8 +10,10 @@ from dash.development.base_component import Component
 
 from app.errors import LocuscopeError
 from app.genome.bundle_file import SuggestedView
+from app.genome.edits import haplotype_of
 from app.genome.locus import format_interval, format_width
 from app.genome.signals import ObservedTrack
+from app.inference.alleles import Allele
 from app.web.figures.preview import PreviewRow, preview
 from app.web.pages.frame import document
 from app.web.rows import Row, rows
@@ -37,7 +39,9 @@ def _preview_row(
     nothing = np.empty(0, np.float32)
     predicted = observed = nothing
     if card and row.predicted:
-        predicted = services.predictions.summarise(card, bundle, row.predicted[0], *where)[plane]
+        allele = Allele(haplotype_of(state.edits, state.locus.chromosome), alternate=True)
+        track = row.predicted[0]
+        predicted = services.predictions.summarise(card, bundle, track, *where, allele)[plane]
     for measured in row.observed[:1]:
         if isinstance(measured, ObservedTrack):
             observed = measured.summarise(*where)[plane]
@@ -81,15 +85,21 @@ def _count(number: int, thing: str) -> str:
 
 def _genome(bundle: Bundle, services: Services) -> html.Section:
     facts = [
-        *(["simulated"] if bundle.simulated else []),
         bundle.assembly,
         _count(len(bundle.reference.chromosomes), "chromosome"),
         _count(len(bundle.tracks), "measured track"),
     ]
+    badge = html.Span("simulated", className="row-simulated")
     start = SuggestedView(title="Start browsing", link="v=1")
     return html.Section(
         [
-            html.H2(f"{bundle.name} · {' · '.join(facts)}"),
+            html.H2(
+                [
+                    f"{bundle.name.removesuffix(' (simulated)')} ",
+                    badge if bundle.simulated else None,
+                    f" · {' · '.join(facts)}",
+                ]
+            ),
             html.Div(
                 [_card(bundle, view, services) for view in bundle.views or (start,)],
                 className="cards",
