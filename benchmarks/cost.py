@@ -2,7 +2,7 @@
 
 A genome of 1.2 Mb is made that has 1 to 1,000 measured tracks in bins of 32 bp; each number of them
 is looked at in a process of its own, with widths of 16 kb to 1 Mb. Told are the milliseconds of CPU
-for the description of a view and for the tiles of all its rows (60 at most), read from the files and
+for the description of a view and for the tiles of all its rows (60 at most), read from files and
 then from memory, the size of both answers, and the memory of the process when all is done.
 """
 
