@@ -200,11 +200,12 @@
     if (!inside.length || !best) return [];
     const left = Math.min(...inside) - ism.start;
     const width = Math.max(...inside) + 1 - ism.start - left;
-    const node = make("button", "motif", best.name);
+    const node = make("button", "motif", ls.motifName(seqlet));
     node.style.left = `${left * px}px`;
     node.style.width = `${width * px}px`;
     node.classList.toggle("unsure", best.q > 0.05);
-    node.title = `${best.name} (${best.id}), strand ${best.strand}, q ${ls.valueText(best.q)}. Click for the matrix.`;
+    node.title = `${best.name} (${best.id}), strand ${best.strand}, q ${ls.valueText(best.q)}.` +
+      `${seqlet.alike ? ` ${seqlet.alike} other factor${seqlet.alike > 1 ? "s fit" : " fits"} as well.` : ""} Click for the matrix.`;
     node.onclick = () => ls.openMotif(seqlet);
     return [node];
   }

@@ -72,7 +72,10 @@
       button.onclick = say.run;
       node.append(button);
     } else if (found) {
-      node.textContent = `${found.done} of ${found.total} bases.`;
+      const file = make("a", "tool", "Download TSV");
+      file.href = `/api/v1/ism.tsv?${ls.state().view.query}`;
+      file.download = "";
+      node.append(`${found.done} of ${found.total} bases. `, file);
     }
     return node;
   }
@@ -115,13 +118,16 @@
     return [make("h3", "", "Strongest changes"), table(["Position", "Change", "Effect"], rows)];
   }
 
+  // The factor whose matrix fits best, and how many others fit as well.
+  const motifName = (one) => one.matches[0].name + (one.alike ? ` +${one.alike}` : "");
+
   function motifs(found, ism) {
     if (!found.motifs) return [];
     if (!found.motifs.length) return [make("h3", "", "Motifs"), make("p", "muted", "No stretch stands out.")];
     const rows = found.motifs.map((one) => {
       const [best] = one.matches;
       return [
-        link(best ? best.name : "none", "Show the matrix", () => openMotif(one)),
+        link(best ? motifName(one) : "none", "Show the matrices", () => openMotif(one)),
         `${ls.number.format(ism.start + 1 + one.start)}\u2013${ls.number.format(ism.start + one.end)}`,
         ls.ism.signed(one.attribution),
         best ? ls.valueText(best.q) : "",
@@ -195,5 +201,5 @@
     }
   }
 
-  Object.assign(ls, { openIsm, openMotif, showIsmDrawer: show });
+  Object.assign(ls, { openIsm, openMotif, motifName, showIsmDrawer: show });
 })();

@@ -73,7 +73,9 @@ class Seqlet:
         start: First base, counted from the start of the interval.
         end: Exclusive.
         attribution: Sum of the contributions.
-        p: How rare such a sum is among stretches of as many bases drawn from the interval.
+        p: How rare such a sum is among stretches of as many bases drawn from the interval and
+            its background.
+        alike: How many other factors have a matrix that fits about as well as the best one.
         matches: The matrices that it looks like, best first.
     """
 
@@ -81,6 +83,7 @@ class Seqlet:
     end: int
     attribution: float
     p: float
+    alike: int
     matches: tuple[MotifMatch, ...]
 
 
@@ -195,7 +198,7 @@ def seqlets(arrays: Mapping[str, Floats]) -> list[Seqlet]:
     """Reads the answer of ``Explanations.motifs``, from left to right."""
     found = []
     for row, matches in zip(arrays["seqlets"], arrays["matches"], strict=True):
-        start, end, attribution, p = row.tolist()
+        start, end, attribution, p, alike = row.tolist()
         named = tuple(
             MotifMatch(
                 matrix(f"MA{number:04.0f}.{version:.0f}"),
@@ -206,5 +209,5 @@ def seqlets(arrays: Mapping[str, Floats]) -> list[Seqlet]:
             )
             for number, version, p_value, q_value, offset, _, strand in matches.tolist()
         )
-        found.append(Seqlet(int(start), int(end), attribution, p, named))
+        found.append(Seqlet(int(start), int(end), attribution, p, int(alike), named))
     return found

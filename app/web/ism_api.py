@@ -5,35 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from flask import Blueprint
+from flask import Blueprint, Response
 from numpy.typing import NDArray
 
-from app.errors import BadInputError
+from app.errors import BadInputError, BusyError
 from app.genome.jaspar import SOURCE, Matrix, matrix
 from app.genome.locus import format_interval
 from app.inference.alleles import Allele
 from app.inference.explanations import Answer, Seqlet, seqlets
 from app.inference.mutagenesis import Located, Target, located
-from app.web.asked import asked_json, asked_text
+from app.web.asked import asked_json, asked_text, view_query
 from app.web.describe import JSON
 from app.web.ism import Ism, mask_text, masks
+from app.web.ism_table import METHOD_TEXTS, SCORE_TEXTS, ism_tsv, reference_bases
 from app.web.rows import LABELS
 from app.web.services import services
 from app.web.view import View, read_view
+from app.web.view_data import file_stem
 from models.card import ModelCard, Track
 
 ism_api = Blueprint("ism", __name__, url_prefix="/api/v1")
 
 Floats = NDArray[np.float32]
-
-SCORE_TEXTS = {
-    "lfc": "ln((mean + 0.001) / (mean of the unchanged sequence + 0.001))",
-    "difference": "sum minus the sum of the unchanged sequence",
-}
-METHOD_TEXTS = {
-    "ism": "in silico mutagenesis: minus the mean effect of the three changes of a base",
-    "gradient": "gradient in the base that is there, minus the mean over the four bases",
-}
 
 
 @ism_api.post("/ism")
@@ -44,29 +37,53 @@ def ism() -> JSON:
     """
     asked = asked_json("query")
     seen = read_view(asked["query"])
-    wanted, card = seen.state.ism, seen.card
-    if wanted is None or card is None:
-        raise BadInputError(
-            next(iter(seen.notices), "The link names no region for in silico mutagenesis.")
-        )
-    track = next(track for track in card.tracks if track.id == wanted.track)
-    found = _located(seen, wanted, card, track)
+    wanted, track, found = _wanted(seen)
     retry = asked.get("retry") is True
-    if wanted.method == "ism":
-        answer = _mutated(found.target, retry)
-    else:
-        answer = _explained(found.target, wanted, retry)
+    answer = _answer(found, wanted, retry)
     if answer["complete"]:
-        answer |= _motifs(card, found.target, answer, retry)
+        answer |= _motifs(found.target, answer, retry)
     for name in ("effects", "contributions"):
         answer[name] = _listed(answer[name])
     return answer | _about(seen, wanted, track, found)
+
+
+@ism_api.get("/ism.tsv")
+def ism_effects() -> Response:
+    """Returns the effects of a view whose ``ism`` is computed, as a file."""
+    seen = read_view(view_query())
+    wanted, track, found = _wanted(seen)
+    answer = _answer(found, wanted, retry=False)
+    if not answer["complete"]:
+        done = f"{answer['done']} of {answer['total']} bases are computed"
+        raise BusyError(f"In silico mutagenesis is not complete: {done}. Ask again in a moment.")
+    text = ism_tsv(seen, wanted, track, found, answer)
+    response = Response(text, mimetype="text/tab-separated-values")
+    name = f"{file_stem(seen)}_ism.tsv"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
 @ism_api.get("/motif")
 def motif() -> JSON:
     """Returns a matrix of JASPAR."""
     return _matrix(matrix(asked_text("id"))) | {"source": SOURCE}
+
+
+def _wanted(seen: View) -> tuple[Ism, Track, Located]:
+    """Returns what a view asks, the track that is read out, and where it lies."""
+    wanted, card = seen.state.ism, seen.card
+    if wanted is None or card is None:
+        raise BadInputError(
+            next(iter(seen.notices), "The link names no region for in silico mutagenesis.")
+        )
+    track = next(track for track in card.tracks if track.id == wanted.track)
+    return wanted, track, _located(seen, wanted, card, track)
+
+
+def _answer(found: Located, wanted: Ism, retry: bool) -> JSON:
+    if wanted.method == "ism":
+        return _mutated(found.target, retry)
+    return _explained(found.target, wanted, retry)
 
 
 def _located(seen: View, wanted: Ism, card: ModelCard, track: Track) -> Located:
@@ -125,9 +142,11 @@ def _progress(answer: Answer) -> JSON:
     }
 
 
-def _motifs(card: ModelCard, target: Target, answer: JSON, retry: bool) -> JSON:
+def _motifs(target: Target, answer: JSON, retry: bool) -> JSON:
     """Adds the motifs; until they are there, asking again changes something."""
-    named = services().explanations.motifs(card, target.bases, answer["contributions"], retry=retry)
+    named = services().explanations.motifs(
+        target.card, target.bases, answer["contributions"], retry=retry
+    )
     if named.arrays is None:
         progress = _progress(named)
         message = progress["message"] if named.error else f"Naming motifs. {progress['message']}"
@@ -141,6 +160,7 @@ def _seqlet(one: Seqlet) -> JSON:
         "end": one.end,
         "attribution": one.attribution,
         "p": one.p,
+        "alike": one.alike,
         "matches": [
             {
                 "id": match.matrix.id,
@@ -169,7 +189,6 @@ def _about(seen: View, wanted: Ism, track: Track, found: Located) -> JSON:
     names = [LABELS[track.modality], track.biosample.name if track.biosample else track.name]
     label = " ".join([*names, track.strand]) if track.strand != "." else " ".join(names)
     where = wanted.interval
-    reference = seen.bundle.reference.fetch(where)
     return {
         "interval": {
             "chrom": where.chromosome,
@@ -179,7 +198,7 @@ def _about(seen: View, wanted: Ism, track: Track, found: Located) -> JSON:
         },
         "bases": found.target.bases,
         "places": list(found.places),
-        "reference": [None if at is None else reference[at - where.start] for at in found.places],
+        "reference": reference_bases(seen, wanted, found),
         "method_text": METHOD_TEXTS[wanted.method],
         "readout": {
             "label": label,

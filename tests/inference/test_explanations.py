@@ -64,8 +64,7 @@ def test_planted_motif_is_named_in_place_and_on_its_strand(engine, tmp_path: Pat
     found = [one for one in seqlets(arrays) if one.attribution > 1]
     assert len(found) == 1
     (one,) = found
-    assert at - 2 <= one.start < at + 3
-    assert at + len(site) - 3 < one.end <= at + len(site) + 2
+    assert (one.start, one.end) == (at, at + len(site))
     best = one.matches[0]
     assert best.matrix.name == "CTCF"
     assert best.strand == strand
@@ -79,7 +78,7 @@ def test_planted_motif_is_named_in_place_and_on_its_strand(engine, tmp_path: Pat
 def test_nothing_stands_out_where_all_is_zero():
     request = MotifRequest("teaching", "w", "s", (0.0,) * 50, RELEASE)
     found = name_motifs(request, random_sequence(50, seed=1))
-    assert found["seqlets"].shape == (0, 4)
+    assert found["seqlets"].shape == (0, 5)
     assert seqlets(found) == []
 
 

@@ -175,6 +175,47 @@ def test_gradient_of_the_alternate_has_the_places_of_the_reference(client, bundl
     np.testing.assert_allclose(answer["contributions"], wanted, atol=1e-6)
 
 
+def test_file_of_effects_has_positions_as_people_count_and_says_what_they_are(
+    client, bundle, answers
+):
+    at = 50_010
+    ref = bases_of(bundle, at, at + 1)
+    text = f"chr1:50001-50020;track={D1};mask=chr1:49985-50048;score=difference;on=alternate"
+    query = f"genome=toy1&locus=chr1:50001-50040&ism={quote(text)}"
+    query += f"&variant=chr1:{at + 1}:{ref}>{ref}GG"
+    early = client.get(f"/api/v1/ism.tsv?{query}")
+    assert early.status_code == 429
+    assert "0 of 22 bases are computed" in early.json["error"]["message"]
+    found = computed(client, query, answers)
+    response = client.get(f"/api/v1/ism.tsv?{query}")
+    assert response.status_code == 200
+    assert "ism.tsv" in response.headers["Content-Disposition"]
+    comments, rows = [], []
+    for line in response.text.splitlines():
+        (comments if line.startswith("#") else rows).append(line)
+    for said in (
+        "# model: toy",
+        f"# read-out: {D1} over chr1:49,985-50,048",
+        "# effect: sum minus the sum of the unchanged sequence",
+        "# sequence: alternate: chr1:50011",
+        "# coordinates: 1-based",
+        "# unit: ",
+        "# notice: not for clinical use",
+    ):
+        assert any(line.startswith(said) for line in comments), said
+    head, *rows = [row.split("\t") for row in rows]
+    assert len(rows) == 22 * 3
+    table = [dict(zip(head, row, strict=True)) for row in rows]
+    positions = [row["position"] for row in table[::3]]
+    assert positions == [*map(str, range(50_001, at + 2)), "", "", *map(str, range(at + 2, 50_021))]
+    for i, row in enumerate(table):
+        base, change = row["base"], row["changed_to"]
+        assert base == found["bases"][i // 3] != change
+        # A bin of 32 bp gains or loses the share of one base.
+        wanted = ((change in "GC") - (base in "GC")) / 32
+        assert float(row["effect"]) == pytest.approx(wanted, abs=1e-5)
+
+
 def test_no_worker_is_said_and_so_is_a_link_without_a_region(client):
     answer = ask(client, "genome=toy1&locus=chr1:50001-50040&ism=chr1:50001-50040").json
     assert answer["failed"]
