@@ -133,7 +133,7 @@
       name.title = "Reading frame: from the remainder of the first base's position divided by 3";
       label.append(name);
     }
-    $("gutter").append(label);
+    $("gutter").prepend(label); // as from top to bottom, so by Tab
   });
 
   // What the row shows at a position, in words; empty where it shows nothing.

@@ -51,7 +51,10 @@
   });
 
   ls.on("moved", ({ chromosome, start, end }) => {
-    $("overview").setAttribute("aria-valuetext", ls.intervalText(chromosome, start, end));
+    const [low, high] = ls.bounds();
+    const said = { valuemin: low + 1, valuemax: high, valuenow: start + 1 };
+    said.valuetext = ls.intervalText(chromosome, start, end);
+    for (const [name, text] of Object.entries(said)) $("overview").setAttribute(`aria-${name}`, text);
   });
 
   function positionAt(event) {

@@ -250,7 +250,7 @@
     node.title = readout
       ? [found.method_text, readout.label, readout.mask_text, readout.score_text].join(" \u00b7 ")
       : "";
-    $("gutter").append(node);
+    document.querySelector(".row-label.genes").after(node);
   }
 
   function tick(value, top) {

@@ -320,6 +320,61 @@ def test_a_click_on_a_gene_opens_what_is_known_of_it(rows):
     rows.keys(Keys.ESCAPE)
 
 
+# ---- Without a mouse, and without eyes -----------------------------------------------------------
+
+#: Roles of what can be used; each needs a name.
+USED = {
+    *("button", "link", "textbox", "combobox", "slider", "checkbox", "radio", "switch"),
+    *("menuitem", "menuitemradio", "treeitem", "option", "dialog"),
+}
+
+
+def nameless(page: Page) -> list[str]:
+    """Returns what Chromium's accessibility tree has no name for."""
+    nodes = page.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    return [
+        str(node)
+        for node in nodes
+        if not node["ignored"]
+        and node["role"]["value"] in USED
+        and not node.get("name", {}).get("value", "").strip()
+    ]
+
+
+def test_all_that_can_be_used_has_a_name_for_those_who_do_not_see(rows):
+    rows.open(locus="chr1:2,001-2,100", highlight="chr1:2051-2060")
+    assert nameless(rows) == []
+    for key, there in (("?", "[role=dialog] kbd"), ("e", "#drawer:not([hidden]) textarea")):
+        rows.keys(key)
+        rows.until("return document.querySelector(arguments[0])", there)
+        assert nameless(rows) == []
+        rows.keys(Keys.ESCAPE)
+        rows.until("return !document.querySelector(arguments[0])", there)
+    rows.run("document.querySelector('.row-menu').click()")
+    rows.until("return document.getElementById('menu')")
+    assert nameless(rows) == []
+
+
+def test_tab_goes_down_the_labels_and_its_place_is_seen(rows):
+    rows.open(locus="chr1:2,001-2,100")
+    rows.run("document.getElementById('overview').focus()")
+    tops = []
+    while True:
+        rows.keys(Keys.TAB)
+        inside, top, outline = rows.run(
+            "const a = document.activeElement, label = a.closest('.row-label');"
+            "return [Boolean(label), label?.offsetTop, getComputedStyle(a).outlineStyle]"
+        )
+        if tops and not inside:
+            break
+        if inside:
+            tops.append(top)
+            assert outline == "solid"
+    assert tops == sorted(tops)
+    labels = rows.run("return [...document.querySelectorAll('.row-label')].map(l => l.offsetTop)")
+    assert set(tops) == set(labels), "every label can be reached"
+
+
 # ---- Crosshair -----------------------------------------------------------------------------------
 
 

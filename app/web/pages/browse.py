@@ -89,7 +89,7 @@ CENTRE = """
     <div id="canvas">
       <div id="gutter"></div>
       <div id="viewport" role="img" aria-label="Tracks along the genome">
-        <div id="world"><div id="bands"></div><div id="figure"></div></div>
+        <div id="world"><div id="bands"></div><div id="figure" aria-hidden="true"></div></div>
         <div id="row-messages"></div>
         <div id="selection" hidden></div>
         <div id="crosshair" hidden></div>
@@ -392,7 +392,8 @@ def layout(catalogue: Catalogue, cards: dict[str, ModelCard]) -> html.Div:
                 [html.H3("Keys"), _keys(KEYS), html.H3("Mouse"), _keys(MOUSE)],
                 id="help",
                 title="Moving around",
-                size="md",
+                size="lg",
+                closeButtonProps=_attributes(aria_label="Close"),
             ),
         ],
         className="page",
