@@ -4,8 +4,9 @@ On this machine only, and bounded in time. The teaching genome is predicted once
 opens a view of 12 rows and pans. A person is taken to pan once every ``rest`` seconds (4 unless
 given; half of that to half as much again), by 0.2 to 0.8 of a screen, mostly onwards, and all
 visitors do so all the time. As the page does, each asks for the view and for those of its tiles
-that it does not hold. Memory of web and worker is that before and after. With
-``LOCUSCOPE_CACHE_DIR`` what was predicted is kept for the next time.
+that it does not hold. One visitor has been everywhere before the others come. Memory of web and
+worker is that before and after. With ``LOCUSCOPE_CACHE_DIR`` what was predicted is kept for the
+next time.
 """
 
 from __future__ import annotations
@@ -132,6 +133,10 @@ def main(visitors: int, seconds: float, rest: float) -> None:
     site = Site(BUNDLE, REPOSITORY / "models" / "weights", cache)
     try:
         rows = predict_all(site)
+        first = Visitor(site, rows, 0, rest, seed=-1)
+        connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=60)
+        for first.start_bp in range(0, WIDE, VIEW):
+            first.look(connection)
         before = used(site)
         end = time.monotonic() + seconds
         crowd = [Visitor(site, rows, end, rest, seed) for seed in range(visitors)]
@@ -139,7 +144,9 @@ def main(visitors: int, seconds: float, rest: float) -> None:
             one.start()
         for one in crowd:
             one.join()
-        report(crowd, seconds, before, used(site))
+        after = used(site)
+        report([first], 0, {}, {})
+        report(crowd, seconds, before, after)
     finally:
         site.stop()
 
@@ -177,7 +184,8 @@ def report(
     requests = sum(len(one.times[kind]) for one in crowd for kind in ("view", "tiles"))
     errors = [error for one in crowd for error in one.errors]
     load = os.getloadavg()[0]
-    print(f"{len(crowd)} visitors, {requests / seconds:.0f} requests/s, {len(errors)} errors")
+    rate = requests / seconds if seconds else 0
+    print(f"{len(crowd)} visitors, {rate:.0f} requests/s, {len(errors)} errors")
     print(f"load of the machine {load:.1f} on {os.cpu_count()} cores")
     print(*sorted(set(errors))[:5], sep="\n")
     for name, (memory, busy) in sorted(after.items()):

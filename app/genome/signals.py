@@ -244,6 +244,8 @@ def _in_whole_bins(bases: Doubles, n_bins: int) -> Summary:
     """Summarises bins whose edges lie between bases, several times as fast as any edges."""
     bins = bases.reshape(n_bins, -1)
     measured = np.isfinite(bins)
+    if measured.all():  # as nearly everywhere, and then it takes half the time
+        return _summary(bins.mean(1), bins.min(1), bins.max(1))
     count = measured.sum(1)
     lowest = np.where(measured, bins, np.inf).min(1)
     highest = np.where(measured, bins, -np.inf).max(1)
