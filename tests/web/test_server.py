@@ -186,6 +186,20 @@ def test_gunicorn_serves_the_page_and_ends_cleanly(running: Running, tmp_path: P
     assert running.process.wait(timeout=20) == 0
 
 
+def test_killed_process_that_serves_is_replaced_at_once(running: Running) -> None:
+    [server] = children(running.process.pid)
+    os.kill(server, signals.SIGKILL)
+    began = time.monotonic()
+    running.wait()
+    assert time.monotonic() - began < 10
+    [other] = children(running.process.pid)
+    assert other != server
+
+
+def children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def test_a_link_too_long_to_read_is_answered_with_a_sentence(running: Running) -> None:
     for length in (9_966, 100_000):
         status, page = running.get("/browse?locus=" + "a" * length)
