@@ -15,11 +15,25 @@
     ls.toast(`Reading ${file.name}`);
     if (file.url) await showAdded(await ls.post("/api/v1/own-address", { genome: view.genome.id, url: file.url }));
     else {
+      const most = Number($("file-choice").dataset.most);
+      if (file.size > most) {
+        throw new ls.ServerError(413, { message: `This file has ${mib(file.size)} MiB; at most ${mib(most)} can be read.` });
+      }
       const query = new URLSearchParams({ genome: view.genome.id, name: file.name });
       const headers = { "Content-Type": "application/octet-stream" };
       const sent = await ls.request(`/api/v1/own?${query}`, { method: "POST", headers, body: file });
       await showAdded(await sent.json());
     }
+  }
+
+  const mib = (bytes) => ls.number.format(Math.ceil(bytes / 2 ** 20));
+
+  // The own tracks of a view, shown or hidden, by id: what their files are called.
+  function ownTracks() {
+    const { view, params } = ls.state();
+    const rows = [...view.rows.map((row) => row.id), ...view.hidden, ...params.getAll("track")];
+    const names = new Map(rows.map((id) => id.split("/")).filter(([kind]) => kind === "own").map(([, id, name]) => [id, name]));
+    return params.getAll("own").map((id) => ({ id, name: names.get(id) || id }));
   }
 
   async function showAdded(added) {
@@ -49,6 +63,8 @@
       locus: view.locus.text,
       view: view.query,
       notes: notes(),
+      own: ownTracks(),
+      held: "A link and notes; no numbers, and of own tracks only their names.",
     };
     const text = JSON.stringify(content, null, 1);
     ls.save(new Blob([text], { type: "application/json" }), `${view.file}.session.json`);
@@ -74,12 +90,22 @@
     await ls.show(new URLSearchParams(content.view), "push");
     ls.toast(`Opened ${file.name}`);
     if (words) ls.openExport({ notes: true });
+    const kept = new Set(ls.state().params.getAll("own"));
+    const lost = (Array.isArray(content.own) ? content.own : []).filter((one) => one && !kept.has(one.id));
+    if (lost.length) {
+      const names = lost.map((one) => String(one.name).slice(0, 60)).join(", ");
+      ls.notice(`Not kept on this server: ${names}. Add the file again, under the same name.`);
+    }
   }
 
   // The part of the drawer that saves and opens sessions.
   function sessionSection(body, worker) {
     body.append(make("h3", "", "Session"));
-    body.append(make("p", "muted small", "This view with your notes, as a file that opens it again."));
+    body.append(make("p", "muted small", "This view with your notes, as a file that opens it again. It holds no numbers: predictions are computed anew."));
+    const own = ownTracks().map((one) => one.name);
+    if (own.length) {
+      body.append(make("p", "muted small", `It names your own tracks (${own.join(", ")}) but does not hold them: keep the files, for this server may forget them.`));
+    }
     const box = make("textarea", "session-notes");
     box.setAttribute("aria-label", "Notes");
     box.placeholder = "Notes";

@@ -19,7 +19,7 @@ def picture_pdf() -> Response:
     """Turns the SVG in the body, which the page has composed, into a PDF."""
     if (request.content_length or 0) > MAX_BYTES:
         raise LimitError(f"A picture has at most {MAX_BYTES // 2**20} MiB.")
-    request.max_content_length = MAX_BYTES
+    request.max_content_length = MAX_BYTES + 1  # as in ``add_own``
     return Response(pdf(request.get_data()), mimetype="application/pdf")
 
 

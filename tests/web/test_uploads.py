@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -136,6 +137,14 @@ def test_bigwig_of_another_assembly_is_refused(client, tmp_path):
         ("x.exe", b"MZ", "must end in"),
         ("x", b"chr1\t1\t2\n", "must end in"),
         ("x.bed", b"", "no line"),
+        ("x.bed.gz", gzip.compress(b""), "no line"),
+        ("x.bw", b"", "damaged"),
+        ("x.vcf", b"", "##fileformat=VCF"),
+        ("x.vcf", VCF.partition("1\t101")[0].encode(), "no line"),
+        ("x.bedgraph", b"chr1\t1\t2\n", "Line 1 has 3 columns"),
+        ("x.narrowPeak", b"chr1\t1\t2\tp\t0\t+\n", "Line 1 has 6 columns"),
+        ("x.bed", gzip.compress(b"\x89PNG\0"), "Line 1 is no text"),
+        ("x.bed", b"chr1\t99999\t100001\n", "chr1 ends at 100,000"),
         ("x.bed", b"chr1\t1\n", "Line 1 has 2 columns"),
         ("x.bed", b"#\nchr1\t-5\t2\n", "Line 2: “-5” is no position"),
         ("x.bed", b"chr1\t9\t9\n", "Line 1 ends at or before its start"),
@@ -191,6 +200,58 @@ def test_a_file_too_large_is_refused_unread(client, length):
     )
     assert response.status_code == 413
     assert "64 MiB" in response.json["error"]["message"]
+
+
+class Endless(io.RawIOBase):
+    """A body of a gigabyte that is made as it is read, and counts how much of it was."""
+
+    size = 2**30
+    line = b"chr1\t11\t12\t1.000\n"
+    read_bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        n = min(len(buffer), self.size - self.read_bytes)
+        skip = self.read_bytes % len(self.line)
+        buffer[:n] = (self.line * (n // len(self.line) + 2))[skip : skip + n]
+        self.read_bytes += n
+        return n
+
+
+def test_a_gigabyte_that_does_not_say_how_long_it_is_is_read_up_to_the_limit(client, settings):
+    body = Endless()
+    tracemalloc.start()
+    response = client.post(
+        "/api/v1/own?genome=toy1&name=x.bed",
+        content_type="application/octet-stream",
+        environ_overrides={"wsgi.input": body, "wsgi.input_terminated": True, "CONTENT_LENGTH": ""},
+    )
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert response.status_code == 413, response.text
+    assert "64 MiB" in response.json["error"]["message"]
+    assert body.read_bytes <= MAX_BYTES + 2**20
+    assert peak < 3 * MAX_BYTES
+    assert kept_files(settings) == []
+
+
+def test_lines_in_any_order_and_with_any_end_are_the_same_track(client):
+    lines = ["1\t20\t22", "chr1\t5\t6", "chr1\t9\t21"]
+    texts = ["\n".join(lines), "\r\n".join(reversed(lines)), "\n\n" + "\n".join(lines) + "\r\n\r\n"]
+    found = [
+        bases(client, send(client, text, f"{i}.bed").json["row"]) for i, text in enumerate(texts)
+    ]
+    expected = {5: 1, **dict.fromkeys(range(9, 22), 1), 20: 2}
+    for values in found:
+        assert {i: values[i] for i in np.flatnonzero(np.isfinite(values)).tolist()} == expected
+
+
+def test_lines_of_unknown_chromosomes_are_counted_and_said(client):
+    answer = send(client, "chr1\t1\t2\nchrUn_x\t1\t2\n7\t1\t2\n", "x.bed").json
+    assert answer["lines"] == 1
+    assert answer["note"] == "2 lines are on other chromosomes and were left out."
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, html
 
 from app.genome.catalogue import Catalogue
+from app.genome.own_files import MAX_BYTES
 from app.genome.own_tracks import ENDINGS_TEXT
 from models.card import ModelCard
 
@@ -71,7 +72,7 @@ dash_ag_grid._js_dist[0]["dynamic"] = True
 #: The tracks' own part of the page. It stands in the index, not in Dash's layout, so that the
 #: first data can be drawn while the browser is still reading React; the client moves it into
 #: ``centre-slot`` when Dash has written the rest.
-CENTRE = """
+CENTRE = f"""
 <div id="early"><main id="centre">
   <div id="notes"></div>
   <div id="scroller">
@@ -102,7 +103,8 @@ CENTRE = """
     </div>
     <div id="no-rows" hidden>No track is chosen. Pick a biosample or check tracks on the left.</div>
     <div id="page-message" role="alert" hidden></div>
-    <input id="file-choice" type="file" multiple hidden aria-label="Own track, or session">
+    <input id="file-choice" type="file" multiple hidden aria-label="Own track, or session"
+      data-most="{MAX_BYTES}">
   </div>
 </main></div>
 """
