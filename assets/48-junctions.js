@@ -134,10 +134,11 @@
     svg.style.top = `${place.top}px`;
     svg.dataset.row = row.id;
     svg.append(node("line", { class: "arc-base", x1: 0, x2: "100%", y1: middle, y2: middle }));
+    const taken = []; // where numbers stand
     for (const group of groups) {
       const scale = tops[observed(group) ? "observed" : "predicted"];
       const room = (group.up ? middle : place.height - middle) - 13;
-      drawGroup(svg, group, { scale, room, middle, px, region, unit: found.unit, view: base });
+      drawGroup(svg, group, { scale, room, middle, px, region, unit: found.unit, view: base, taken });
     }
     const failed = found.lists.find((list) => list.error);
     if (failed) svg.append(node("text", { class: "arc-number", x: 3 + $("viewport").clientWidth, y: 12 }, failed.error));
@@ -145,12 +146,13 @@
     layer().append(svg);
   }
 
-  function drawGroup(svg, group, { scale, room, middle, px, region, unit, view }) {
+  function drawGroup(svg, group, { scale, room, middle, px, region, unit, view, taken }) {
     const shown = group.arcs
       .filter((arc) => Math.abs(arc.value) >= LEAST * scale && arc.value !== 0)
       .sort((a, b) => Math.abs(a.value) - Math.abs(b.value));
     const widest = Math.max(1, ...shown.map((arc) => Math.min(arc.end - arc.start, view.end - view.start)));
     const inView = (arc) => arc.start < view.end && arc.end > view.start;
+    const labels = [];
     const numbered = new Set(shown.filter((arc) => inView(arc) && (!group.named || group.named(arc))).slice(-MOST_NUMBERS));
     for (const arc of shown) {
       const [x1, x2] = [(arc.start - region.start) * px, (arc.end - region.start) * px];
@@ -169,7 +171,15 @@
       svg.append(path, hit);
       if (!numbered.has(arc) || x2 - x1 < 26) continue;
       const y = middle + sign * height + (group.up ? -2.5 : 9);
-      svg.append(node("text", { class: `arc-number ${group.kind}`, x: (x1 + x2) / 2, y }, ls.valueText(arc.value)));
+      labels.push({ x: (x1 + x2) / 2, y, text: ls.valueText(arc.value) });
+    }
+    // The strongest, which come last, before those that they would cover.
+    while (labels.length) {
+      const { x, y, text } = labels.pop();
+      const half = (6.5 * text.length) / 2;
+      if (taken.some((one) => Math.abs(one.y - y) < 11 && Math.abs(one.x - x) < one.half + half)) continue;
+      taken.push({ x, y, half });
+      svg.append(node("text", { class: `arc-number ${group.kind}`, x, y }, text));
     }
   }
 

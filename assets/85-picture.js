@@ -305,7 +305,32 @@
         else if (text && child.nodeType === Node.TEXT_NODE) copy.append(child.textContent);
       }
       const empty = ["g", "svg", "text", "defs"].includes(node.tagName) && !copy.childNodes.length;
-      if (!empty) parent.append(copy);
+      if (empty) return;
+      if (node.tagName === "text") {
+        const by = this.inward(node, seen);
+        if (by === null) return;
+        if (by) copy.setAttribute("transform", `translate(${round(by)} 0) ${copy.getAttribute("transform") || ""}`.trim());
+        if (style.paintOrder.startsWith("stroke") && copy.hasAttribute("stroke")) parent.append(this.halo(copy));
+      }
+      parent.append(copy);
+    }
+
+    // How far to the right a label must go so that the edge of the picture does not cut it, in px;
+    // null where less than half of it is in view.
+    inward(node, seen) {
+      const { left, right, width } = node.getBoundingClientRect();
+      const out = Math.max(seen.left - left, 0) - Math.max(right - seen.right, 0);
+      return Math.abs(out) > width / 2 ? null : out;
+    }
+
+    // What lies behind the letters of a text and keeps them apart from what they stand on. Not all
+    // programs know an order of painting, so it is a text of its own, below.
+    halo(copy) {
+      const below = copy.cloneNode(true);
+      below.setAttribute("fill", copy.getAttribute("stroke"));
+      below.setAttribute("stroke-linejoin", "round");
+      [...copy.attributes].forEach(({ name }) => name.startsWith("stroke") && copy.removeAttribute(name));
+      return below;
     }
 
     text(node, parent, seen) {

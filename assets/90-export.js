@@ -18,6 +18,27 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   }
 
+  const COMPARED = {
+    overlay: "colour: alternate, grey line: reference",
+    difference: "alternate \u2212 reference: red gain, blue loss",
+    split: "grey line, above: reference, colour: alternate",
+    reference: "grey line: reference",
+    alternate: "colour: alternate",
+  };
+
+  // What the colours of the rows mean; contact maps and mutagenesis have a legend beside them.
+  function legend(view) {
+    const rows = view.rows.filter((row) => row.kind !== "contacts");
+    const told = [];
+    if (rows.some((row) => row.predicted.length)) told.push(view.edited ? COMPARED[view.compare] : "colour: predicted");
+    if (told.length && view.spread) told.push("band: \u00b1 1 SD over 6 readings");
+    if (rows.some((row) => row.predicted.length && row.observed.length)) {
+      told.push(view.mode === "overlay" ? "light grey: observed" : "grey, below: observed");
+    }
+    const units = rows.filter((row) => !row.features).map((row) => `${row.label} in ${row.unit}`);
+    return [...told, ...new Set(units)];
+  }
+
   // What a reader of a picture must know: where, of what, by what, when, and what it is not.
   function caption(view, failed) {
     const { genome, model, locus } = view;
@@ -28,6 +49,8 @@
     if (predicted) first.push(`predicted by ${model.title}, numbers checked by ${model.validation}`);
     first.push(`${view.program}, ${day}`);
     const lines = [first.join(" \u00b7 ")];
+    const told = legend(view);
+    if (told.length) lines.push(told.join(" \u00b7 "));
     if (view.edits.length) lines.push(`Edits: ${view.edits.map((one) => one.label).join(", ")}`);
     lines.push(linkOf(view.query));
     const badges = ["not for clinical use"];

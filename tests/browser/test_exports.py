@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -174,6 +176,59 @@ def test_simulated_rows_wear_their_badge_and_maps_come_along(teaching, tmp_path)
     assert "# simulated: True" in table.read_text()
 
 
+# Puts a picture into a page and returns which of its texts reach beyond its edges.
+CUT = """
+const svg = new DOMParser().parseFromString(arguments[0], "image/svg+xml").documentElement;
+svg.setAttribute("style", "position: absolute; top: 0; left: 0; width: 1360px; height: auto");
+document.body.append(document.adoptNode(svg));
+const edge = svg.getBoundingClientRect();
+const cut = [...svg.querySelectorAll("text")].filter((text) => {
+  const box = text.getBoundingClientRect();
+  return box.left < edge.left - 1 || box.right > edge.right + 1 || box.bottom > edge.bottom + 1;
+});
+svg.remove();
+return cut.map((text) => text.textContent);
+"""
+
+
+def test_arcs_and_maps_have_their_numbers_units_and_legend(teaching, tmp_path):  # noqa: F811
+    teaching.driver.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
+    )
+    arcs, hic = "SPLICE_JUNCTIONS/hepatocyte-junctions", "CONTACT_MAPS/hepatocyte-Hi-C/."
+    teaching.open(
+        genome="teach1",
+        locus="chrT1:1384457-1412448",
+        model="teaching",
+        track=[f"teaching/{arcs}", f"teaching/{hic}"],
+        style=f"teaching/{hic};part=difference",
+        variant="chrT1:1399898:CTCAG>C",
+        highlight="chrT1:1386001-1388000;before",
+        theme="dark",
+    )
+    unit = teaching.text(".map-unit")
+    assert unit.startswith("log2")
+    teaching.keys("e")
+    file = click_and_wait(teaching, tmp_path, "SVG")
+    svg = ElementTree.fromstring(file.read_text())
+    shown = words(svg)
+    assert "before" in shown
+    assert any("colour: alternate" in text and "grey, below: observed" in text for text in shown)
+    assert any("Splice junctions in reads" in text for text in shown)
+    # The unit of the map is there to its end, on as many lines as it takes.
+    assert unit.replace(" ", "") in "".join(shown).replace(" ", "")
+    # Each number stands on a lighter copy of itself, not below it.
+    numbers = [text for text in svg.iter(f"{SVG}text") if text.get("stroke") == "#ffffff"]
+    assert numbers
+    order = list(svg.iter(f"{SVG}text"))
+    for below in numbers:
+        above = order[order.index(below) + 1]
+        assert above.text == below.text
+        assert above.get("stroke") is None
+        assert re.fullmatch(r"[\d.,e+-]+", above.text or "")
+    assert teaching.run(CUT, file.read_text()) == []
+
+
 def test_own_track_is_a_row_and_its_link_restores_it(page, tmp_path):
     page.open(locus="chr22:21,735,951-21,736,150", track="baskerville-human74/DNASE/ENCFF136DBS/.")
     file = tmp_path / "my <i>peaks.narrowPeak"
@@ -201,16 +256,44 @@ def test_own_track_is_a_row_and_its_link_restores_it(page, tmp_path):
     page.screenshot("own_track")
 
 
-def test_garbage_is_a_notice_and_the_view_stays(page, tmp_path):
+BAD = {
+    "bad.bed": (b"chr22\t5\t6\nchr22\t-1\t6\n", "Line 2"),
+    "picture.bed": (b"\x89PNG\r\n\x1a\n\0\0", "Line 1 has 1 columns"),
+    "text.bw": (b"chr22\t5\t6\n", "damaged, or not what its name says"),
+    "empty.bed": (b"", "no line as bed has them"),
+    "elsewhere.bed": (b"chrQ\t5\t6\n", "no chromosome of this genome"),
+    "beyond.bed": (b"22\t5\t60000000\n", "chr22 ends at 50,818,468"),
+    "bomb.bed.gz": (gzip.compress(b"#" + b" " * 50_000_000), "A text has at most"),
+    "notes.doc": (b"hello", "must end in"),
+}
+
+
+def test_bad_files_are_notices_and_the_view_stays(page, tmp_path):
     page.open(locus="chr22:21,735,001-21,737,000", track="baskerville-human74/DNASE/ENCFF136DBS/.")
     before = page.driver.current_url
-    file = tmp_path / "bad.bed"
-    file.write_text("chr22\t5\t6\nchr22\t-1\t6\n")
-    page.element("#file-choice").send_keys(str(file))
-    said = page.until("return document.querySelector('#notes .error')?.textContent", seconds=200)
-    assert "bad.bed: Line 2" in said
+    for name, (content, says) in BAD.items():
+        file = tmp_path / name
+        file.write_bytes(content)
+        page.run(
+            "document.getElementById('notes').replaceChildren();"
+            "document.getElementById('file-choice').value = ''"  # as before each choice of a person
+        )
+        page.element("#file-choice").send_keys(str(file))
+        said = page.until("return document.querySelector('#notes .error')?.textContent", seconds=99)
+        assert f"{name}: " in said
+        assert says in said
     assert page.driver.current_url == before
-    page.complaints()  # the browser notes the answer 400
+    page.complaints()  # the browser notes the answers 400
+
+
+def test_a_gigabyte_is_refused_before_it_is_sent(page, tmp_path):
+    page.open(locus="chr22:21,735,001-21,737,000", track="baskerville-human74/DNASE/ENCFF136DBS/.")
+    file = tmp_path / "large.bw"
+    with file.open("wb") as large:
+        large.truncate(2**30)
+    page.element("#file-choice").send_keys(str(file))
+    said = page.until("return document.querySelector('#notes .error')?.textContent", seconds=99)
+    assert said.startswith("large.bw: This file has 1,024 MiB; at most 64 can be read.")
 
 
 def test_a_saved_session_opens_the_same_view_with_its_notes(page, saved):
@@ -227,6 +310,32 @@ def test_a_saved_session_opens_the_same_view_with_its_notes(page, saved):
     page.until("return document.activeElement.className === 'session-notes'")
     assert page.run("return document.activeElement.value") == "Look <b>here</b> \u03c1"
     assert page.locus() == ("chr22", 21_691_453, 21_822_524)
+
+
+def test_a_session_names_own_tracks_and_says_that_it_does_not_hold_them(page, saved, tmp_path):
+    page.open(locus="chr22:21,735,951-21,736,150", track="baskerville-human74/DNASE/ENCFF136DBS/.")
+    own = tmp_path / "mine.bed"
+    own.write_text("chr22\t21735999\t21736100\n")
+    page.element("#file-choice").send_keys(str(own))
+    page.until("return locuscope.state().view.rows.some(r => r.modality === 'OWN')", seconds=200)
+    page.wait_drawn()
+    page.keys("e")
+    assert "mine.bed) but does not hold them" in page.text("#drawer-body")
+    file = saved("Save session")
+    session = json.loads(file.read_text())
+    (named,) = session["own"]
+    assert named["name"] == "mine.bed"
+    assert f"own={named['id']}" in session["view"]
+    # As if another server opened it, which has never had that file.
+    text = file.read_text().replace(named["id"], "0" * 32)
+    file.write_text(text)
+    page.element("#file-choice").send_keys(str(file))
+    said = page.until(
+        "return [...document.querySelectorAll('#notes .note')].map(n => n.textContent)"
+        ".find(t => t.startsWith('Not kept on this server: mine.bed.'))",
+        seconds=99,
+    )
+    assert "Add the file again" in said
 
 
 def test_share_button_copies_the_link(page):

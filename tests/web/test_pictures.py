@@ -45,6 +45,20 @@ def test_page_is_180_mm_wide_and_its_text_is_text():
     assert reader.metadata.title == "chrT1:1-10"
 
 
+def test_every_font_is_in_the_file():
+    inside = (
+        '<text y="20" font-family="Arial, \'DejaVu Sans\'">plain</text>'
+        '<text y="40" font-weight="700" font-family="Arial, \'DejaVu Sans\'">bold</text>'
+    )
+    (page,) = PdfReader(io.BytesIO(pdf(svg(inside)))).pages
+    fonts = [font.get_object() for font in page["/Resources"]["/Font"].values()]
+    assert len(fonts) == 2
+    for font in fonts:
+        (one,) = font["/DescendantFonts"]
+        descriptor = one.get_object()["/FontDescriptor"]
+        assert any(key in descriptor for key in ("/FontFile2", "/FontFile3"))
+
+
 def test_images_come_along():
     page = PdfReader(
         io.BytesIO(pdf(svg(f'<image width="9" height="9" href="{png(1, 1)}"/>')))

@@ -9,7 +9,6 @@ from alphagenome.data.genome import Interval
 
 from app.genome.features import Feature
 from app.genome.signals import ObservedTrack
-from app.web.figures.genes import LABEL_PX_PER_CHARACTER
 from app.web.rows import Row
 
 #: Most features that are drawn of one row, margins included; more are drawn as how many overlap.
@@ -25,6 +24,8 @@ SPACE_PX = 4
 #: No feature is drawn narrower.
 LEAST_PX = 3
 MAX_LABEL = 24
+#: Rough width of one character of a label; alleles are capitals.
+CHARACTER_PX = 7.2
 
 Side = Literal["inside", "right", "left", ""]
 
@@ -101,7 +102,7 @@ def _packed(
     placed = []
     for feature in sorted(found, key=lambda one: (one.start, -one.end)):
         label = feature_label(feature) if labelled else ""
-        room = len(label) * LABEL_PX_PER_CHARACTER * bp_per_px
+        room = len(label) * CHARACTER_PX * bp_per_px
         side = _side(feature, view, bp_per_px, room) if label else ""
         first: float = feature.start
         last = max(feature.end, feature.start + LEAST_PX * bp_per_px)
