@@ -219,8 +219,8 @@ def predict(model: str, interval: str, tracks: str, out: Path) -> None:
     """Predict tracks over an interval and write them to a file.
 
     The format follows the ending: .npz holds one array a track, .tsv one line a bin, .bw bigWig
-    (beside it .bw.json says where the numbers come from), .cool and .bedpe contacts, .bed splice
-    junctions. Of several tracks all but .npz and .tsv write one file each.
+    (beside it .bw.json says where the numbers come from), .cool and .bedpe contacts, .bed and
+    .bedpe splice junctions. Of several tracks all but .npz and .tsv write one file each.
     """
     from app.inference.batch import predict_to_file
     from app.settings import settings
@@ -287,6 +287,32 @@ def effects(
     from app.settings import settings
 
     click.echo(effects_to_file(settings(), model, vcf, edits, scorers, out))
+
+
+@main.command(
+    epilog=_example(
+        "locuscope export --genome bundles/hg38 \\\n"
+        '  "http://127.0.0.1:8050/browse?genome=hg38&locus=..." -o view.zip'
+    )
+)
+@settings_options("genomes", "weights", "cache_dir", "device")
+@click.argument("link")
+@click.option("-o", "--out", required=True, type=FILE, help="out.tsv, .zip, .bw, .bedpe or .bed.")
+def export(link: str, out: Path) -> None:
+    """Compute what a link shows and write its values.
+
+    The files are those of the page: .tsv is one table, .zip has a file a track. .bw takes the
+    signals alone, .bedpe contacts and splice junctions, .bed splice junctions. Pictures are drawn
+    by the page.
+    """
+    from app.export import export_view
+    from app.settings import settings
+
+    written, notices = export_view(settings(), link, out)
+    for notice in notices:
+        click.echo(notice, err=True)
+    for path in written:
+        click.echo(path)
 
 
 main.add_command(teaching)

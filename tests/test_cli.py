@@ -29,7 +29,18 @@ CHR1 = CHR1[: GAP[0]] + "N" * (GAP[1] - GAP[0]) + CHR1[GAP[1] :]
 CHR2 = random_sequence(20_000, seed=6)
 PIECES = ((1_000, 8_000), (13_010, 20_000))
 COMMANDS = (
-    *("serve", "web", "worker", "broker", "models", "genomes", "predict", "score", "effects"),
+    *(
+        "serve",
+        "web",
+        "worker",
+        "broker",
+        "models",
+        "genomes",
+        "predict",
+        "score",
+        "effects",
+        "export",
+    ),
     "teaching",
 )
 

@@ -65,6 +65,19 @@ def test_junctions_as_bed_and_array(cli: Cli) -> None:  # noqa: F811
         assert strand == "."
 
 
+def test_junctions_as_bedpe_join_the_bases_beside_each_intron(cli: Cli) -> None:  # noqa: F811
+    with np.load(predict(cli, "out.npz", "introns")) as file:
+        array = file["paired/SPLICE_JUNCTIONS/introns/."]
+    lines = predict(cli, "out.bedpe", "introns").read_text().splitlines()
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    assert len(rows) == len(array) > 0
+    for row, (start, end, reads) in zip(rows, array.tolist(), strict=True):
+        assert row[:3] == ["chr1", f"{start - 1:.0f}", f"{start:.0f}"]
+        assert row[3:6] == ["chr1", f"{end:.0f}", f"{end + 1:.0f}"]
+        assert float(row[7]) == pytest.approx(reads, rel=1e-5)
+        assert row[8:] == [".", "."]
+
+
 def test_format_that_cannot_hold_a_track_is_refused_before_computing(cli: Cli) -> None:  # noqa: F811
     words = cli.predict_words("out.bw", "--model", "paired", interval="chr1:1-4,000")
     assert cli.fails(*words) == (

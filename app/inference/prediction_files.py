@@ -27,6 +27,7 @@ from app.inference.summaries import Floats, Values
 from models.card import Kind, ModelCard, Track
 
 Predicted = Values | Contacts | Junctions
+Span = tuple[int, int]
 
 #: What a row of an intron says, 0-based half-open.
 INTRON = ("start", "end", "value")
@@ -36,7 +37,7 @@ FORMATS: dict[str, tuple[Kind, ...]] = {
     ".tsv": ("signal",),
     ".bw": ("signal",),
     ".cool": ("contacts",),
-    ".bedpe": ("contacts",),
+    ".bedpe": ("contacts", "junctions"),
     ".bed": ("junctions",),
 }
 
@@ -226,15 +227,34 @@ def _pairs(v: Contacts) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
 
 
 def _write_bedpe(path: Path, made: Prediction, track: str) -> None:
-    v = cast(Contacts, made.values[track])
-    name, length, width = made.interval.chromosome, _length(made), v.resolution
+    values, name = made.values[track], made.interval.chromosome
+    strands: tuple[str, ...] = ()
+    if isinstance(values, Junctions):
+        pairs, strands = _flanks(values), (track.rpartition("/")[2],) * 2
+    else:
+        pairs = _bins_of(made, values)
     with _commented(path, made) as file:
-        for i, j, value in zip(*(column.tolist() for column in _pairs(v)), strict=True):
-            ends = [
-                f"{name}\t{s}\t{min(length, s + width)}"
-                for s in (v.start + i * width, v.start + j * width)
-            ]
-            file.write("\t".join((*ends, ".", f"{value:.6g}")) + "\n")
+        for (a, b), (c, d), value in pairs:
+            columns = (name, a, b, name, c, d, ".", f"{value:.6g}", *strands)
+            file.write("\t".join(map(str, columns)) + "\n")
+
+
+def _bins_of(made: Prediction, values: Predicted) -> Iterator[tuple[Span, Span, float]]:
+    """Yields each pair of bins that has contacts."""
+    v, length = cast(Contacts, values), _length(made)
+    for i, j, value in zip(*(column.tolist() for column in _pairs(v)), strict=True):
+        first, second = (v.start + one * v.resolution for one in (i, j))
+        yield (
+            (first, min(length, first + v.resolution)),
+            (second, min(length, second + v.resolution)),
+            value,
+        )
+
+
+def _flanks(values: Junctions) -> Iterator[tuple[Span, Span, float]]:
+    """Yields the exon's last base before each intron and the first one after it, which it joins."""
+    for start, end, value in zip(*(column.tolist() for column in values), strict=True):
+        yield (start - 1, start), (end, end + 1), value
 
 
 def _write_cool(path: Path, made: Prediction, track: str) -> None:
