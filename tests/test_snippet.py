@@ -19,9 +19,13 @@ from tests.conftest import REPOSITORY
 from tests.test_teaching_bundle import FOLDER, bundle  # noqa: F401 - a fixture
 
 HIC = "teaching/CONTACT_MAPS/thymocyte-Hi-C/."
+DNASE = "teaching/DNASE/thymocyte-DNase/."
+ARCS = "teaching/SPLICE_JUNCTIONS/thymocyte-junctions"
+ISM = f"chrT1:696357-696361;track={DNASE};mask=chrT1:696001-696700;score=lfc"
 DUMP = """
 values = {f"{i} {k}": v[2] for i, one in enumerate(predictions) for k, v in one.items()}
-values["start"] = [predictions[0][id_].start for id_ in OTHERS]
+values["start"] = [predictions[0][id_].start for _, ids in MAPS for id_ in ids]
+values["effects"], values["places"] = effects.values, mutated.places
 np.savez("values.npz", **values, **{k: v[2] for k, v in observed.items()})
 """
 
@@ -34,8 +38,8 @@ def settings(tmp_path: Path) -> Settings:
 def test_program_reproduces_the_view(bundle, settings, tmp_path):  # noqa: F811
     client = create_app(settings).server.test_client()
     query = (
-        "genome=teach1&locus=chrT1:694001-698000&model=teaching&track=teaching/DNASE/thymocyte-DNase/."
-        f"&track=teaching/CAGE/thymocyte-CAGE&track={HIC}&variant=chrT1:696359:A%3EC"
+        f"genome=teach1&locus=chrT1:694001-698000&model=teaching&track={DNASE}&track={ARCS}"
+        f"&track=teaching/CAGE/thymocyte-CAGE&track={HIC}&variant=chrT1:696359:A%3EC&ism={ISM}"
     )
     program = client.get(f"/api/v1/export.py?{query}")
     assert program.headers["Content-Disposition"].startswith(
@@ -56,7 +60,9 @@ def test_program_reproduces_the_view(bundle, settings, tmp_path):  # noqa: F811
         },
     )
     (picture,) = tmp_path.glob("locuscope_simulated_*.svg")
-    assert picture.read_text().count("<path") > 10
+    text = picture.read_text()
+    assert text.count("<path") > 10
+    assert "<image" in text  # the contact map
     # What the program has computed is stored, so that the page has it without a worker.
     answer = client.get(f"/api/v1/export.tsv?{query}")
     assert answer.status_code == 200, answer.text
@@ -72,6 +78,13 @@ def test_program_reproduces_the_view(bundle, settings, tmp_path):  # noqa: F811
             known = values[prefix[source] + track]
             np.testing.assert_array_equal(group.value.to_numpy(np.float32), known)
         contacts, (start,) = values[f"0 {HIC}"], values["start"]
+        # What mutagenesis says of the edit is what the two alleles say, each in its own window.
+        ref, alt = (values[f"{i} {DNASE}"][2000:2700].mean() for i in range(2))
+        assert values["places"].tolist() == list(range(696_356, 696_361))
+        effect = values["effects"][2]
+        assert effect[0] == 0
+        assert effect[1] == pytest.approx(np.log((alt + 0.001) / (ref + 0.001)), rel=0.1)
+        assert effect[1] > 0.1
     archive = client.get(f"/api/v1/export.zip?{query}&only={HIC}")
     with zipfile.ZipFile(io.BytesIO(archive.data)) as zipped:
         (name,) = (n for n in zipped.namelist() if n.endswith(".CONTACT_MAPS_thymocyte-Hi-C.bedpe"))
