@@ -166,11 +166,9 @@ def served(make: Make) -> Served:
 
 def refused(served: Served) -> str:
     """Starts it and returns the one line in which it says why it will not run."""
-    began = time.monotonic()
     served.start(wait=False)
     assert served.process is not None
-    assert served.process.wait(30) == 2
-    assert time.monotonic() - began < 10
+    assert served.process.wait(60) == 2
     [line] = served.text.splitlines()
     return line
 

@@ -232,10 +232,10 @@ def test_long_texts_are_refused_at_once(whole: Bundle) -> None:
      " " * 999 + "x", "chr1:" + "9" * 990, "x" * 1_000, "\u0661" * 500, "A>" * 500, "\ufdfa" * 999],
 )  # fmt: skip
 def test_hostile_texts_fail_fast(whole: Bundle, text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(LocuscopeError):
         parse_locus(text, whole)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 @settings(max_examples=300, deadline=None)

@@ -155,10 +155,10 @@ def test_view_over_two_pieces_has_windows_of_both() -> None:
 def test_place_on_a_huge_chromosome_is_found_without_counting_up_to_it() -> None:
     length = 2_000_000_000
     grid = WindowGrid(card(131_072, 32_768, (32,)), covered([(0, length)], length))
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(100):
         windows = grid.windows(Interval("c", length - 1000, length))
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
     assert windows[-1].use.end == length
 
 
