@@ -384,14 +384,14 @@
         { scale: row.style.scale, max: row.style.ymax, shared: ls.sharedScale(row, view.autoscale) },
       ]),
     );
-    const data = [...figure.data, ...(figure.compare[view.compare] || [])];
-    const tops = ls.fill(data, where, region, base, settings);
+    const [place, within, around] = [where, region, base];
+    const fill = (data) => ls.fill(data, place, within, around, settings);
     const px = plotWidth();
     drawnPx = px;
     figure.layout.width = 3 * px;
     $("world").style.width = `${3 * px}px`;
     $("world").style.height = `${figure.geometry.height}px`;
-    window.Plotly.react($("figure"), data, figure.layout, { staticPlot: true });
+    const tops = ls.drawFigure(figure, view.compare, fill);
     drawRuler(px);
     drawOverview();
     drawn = true;
@@ -515,7 +515,9 @@
     else query.set("compare", how);
     view.query = query.toString().replaceAll("+", "%20");
     setParams(view.query, "push");
-    draw(view.figure);
+    const tops = ls.swapFigure(how);
+    if (tops) emit("drawn", { tops, geometry: view.figure.geometry, view });
+    else draw(view.figure);
     emit("compare", how);
   }
 

@@ -383,10 +383,9 @@
     }
     Object.assign(across, { tickangle: -40, automargin: true });
     Object.assign(down, { automargin: true });
-    const { template, ...layout } = figure.layout;
-    const width = $("variants-clusters").clientWidth;
+    const { template, width, ...layout } = figure.layout;
     const height = Math.max(260, 24 * down.ticktext.length + 190);
-    figure.layout = { ...layout, ...base(), width, height, margin: { l: 8, r: 8, t: 44, b: 8 } };
+    figure.layout = { ...layout, ...base(), height, margin: { l: 8, r: 8, t: 44, b: 8 } };
   }
 
   // ---- The file ---------------------------------------------------------------------------------

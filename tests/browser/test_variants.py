@@ -100,6 +100,11 @@ def test_page_is_used_by_keys_and_its_state_is_in_the_link(teaching: Page) -> No
         what="the gene whose acceptor is lost",
     )
     resize(teaching.driver, 1024, 768)
+    teaching.until(
+        "const page = document.querySelector('.document-scroll');"
+        "return page.scrollWidth <= page.clientWidth",
+        what="something is wider than the page",
+    )
     teaching.screenshot("variants-dark")
     teaching.driver.refresh()
     teaching.until(SCORED, "2 of 2", seconds=400, what="the link does not restore it")
