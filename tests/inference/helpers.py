@@ -151,7 +151,7 @@ class WorkerProcess:
         """Ends it as ``make demo`` does."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60)
 
     def behave(self, text: str) -> None:
         (self.toy / "behaviour").write_text(text)

@@ -153,7 +153,7 @@ class Running:
     def get(self, path: str) -> tuple[int, str]:
         url = f"http://127.0.0.1:{self.port}{path}"
         try:
-            with urllib.request.urlopen(url, timeout=30) as response:
+            with urllib.request.urlopen(url, timeout=120) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -183,7 +183,7 @@ def test_gunicorn_serves_the_page_and_ends_cleanly(running: Running, tmp_path: P
     status, text = running.get("/api/v1/view?locus=chr1:11-20")
     assert (status, '"chr1:11-20"' in text) == (200, True)
     running.process.send_signal(signals.SIGTERM)
-    assert running.process.wait(timeout=20) == 0
+    assert running.process.wait(timeout=120) == 0
 
 
 def test_killed_process_that_serves_is_replaced_at_once(running: Running) -> None:
