@@ -1,7 +1,8 @@
 """Opens bundles in a process of its own, for one that is going to fork.
 
 hictkpy, which reads contact matrices, starts a thread, and its handlers of a fork wait for that
-thread, some for ever. So whoever forks later must not have opened any.
+thread, some for ever. ``contacts.py`` ends the thread, but whoever forks later is on the safe side
+if it has opened none.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +19,7 @@ from app.inference.predictions import Predictions
 from app.inference.store import ResultStore
 from app.settings import Settings
 from app.web.tile_cache import TileCache
-from app.web.versions import LOOK_SECONDS
+from app.web.versions import look
 from models import registry
 from models.card import ModelCard
 
@@ -66,8 +65,7 @@ class Services:
 
     def missing(self, card: ModelCard) -> str:
         """Returns which of a model's files are not here, or nothing."""
-        when = int(time.monotonic() / LOOK_SECONDS)
-        return _missing_at(card, self.settings.weights_dirs, when)
+        return _missing_at(card, self.settings.weights_dirs, look())
 
     def unavailable(self, card: ModelCard) -> str:
         """Returns why a model cannot be used; nothing if its files are here or a worker holds it.

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import numpy as np
 from alphagenome.data.genome import Interval
 
-from app.errors import BadInputError, LimitError, LocuscopeError, NotFoundError
+from app.errors import BadInputError, LimitError, LocuscopeError, NotFoundError, StorageError
 from app.genome.catalogue import Bundle
 from app.genome.haplotype import Haplotype
 from app.genome.signals import ObservedTrack
@@ -168,6 +168,10 @@ class TileRequest:
             )
         ]
 
+    def is_missing(self, track: AnyTrack) -> bool:
+        """Whether some of a track is not computed yet."""
+        return any(span.state == "missing" for span in self.spans(track))
+
     def too_wide(self, track: Track) -> bool:
         """Whether the tiles reach further than predictions are read."""
         width: int = self.interval.width
@@ -218,7 +222,11 @@ class TileRequest:
         """Returns one tile, shape (planes, 1024)."""
 
         def read() -> bytes:
-            return tiles(self.summarise(track), where)[0, : self._planes(track)].tobytes()
+            found = tiles(self.summarise(track), where)[0, : self._planes(track)]
+            # What was stored a moment ago may be gone: evicted, or damaged and deleted.
+            if version and np.isnan(found).any() and self.is_missing(track):
+                raise StorageError("What was stored of this prediction was lost. Ask again.")
+            return found.tobytes()
 
         key = (version, self.haplotype, id_, where)
         kept = services().tile_cache.get(key, read) if version else read()

@@ -24,12 +24,17 @@ def digest(parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
+def look() -> int:
+    """Returns a number that changes every ``LOOK_SECONDS``: what is remembered under it ages."""
+    return int(time.monotonic() / LOOK_SECONDS)
+
+
 def data_version(bundle: Bundle, card: ModelCard | None) -> str:
     """Names all that decides the numbers of a genome and a model: files, weights and programs.
 
     The files are looked at once every ``LOOK_SECONDS``, however many ask.
     """
-    return _version_at(bundle, card, int(time.monotonic() / LOOK_SECONDS))
+    return _version_at(bundle, card, look())
 
 
 @lru_cache(maxsize=32)

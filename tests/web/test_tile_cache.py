@@ -6,12 +6,16 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import diskcache
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
+from app.settings import Settings
 from app.web.tile_cache import TileCache
 from app.web.tile_request import TileRequest
 from tests.web.conftest import Worker
+from tests.web.test_tiles import unpack
 
 TILE = "/api/v1/tiles?genome=toy1&model=toy&chrom=chr1&bin=32&from=1&to=1&tracks="
 
@@ -83,3 +87,25 @@ def test_same_tile_is_read_once_and_again_when_there_is_more(
     n = len(reads)
     assert client.get(url).data == first
     assert len(reads) == n
+
+
+def test_tile_of_a_damaged_result_is_not_kept(
+    client: FlaskClient, worker: Worker, settings: Settings
+) -> None:
+    url = TILE + "toy/DNASE/d1/."
+    predict = {"query": "locus=chr1:30001-70000", "prefetch": False}
+    client.post("/api/v1/predict", json=predict)
+    worker.work()
+    client.post("/api/v1/predict", json=predict)
+    with diskcache.Cache(str(settings.cache_dir / "results")) as stored:
+        for key in stored:
+            stored[key] = b"damaged"
+    lost = client.get(url)
+    assert b"was lost" in lost.data
+    assert lost.headers["Cache-Control"] == "no-store"
+    client.post("/api/v1/predict", json=predict)
+    worker.work()
+    assert client.post("/api/v1/predict", json=predict).json["complete"]
+    header, values = unpack(client.get(url).data)
+    assert "error" not in header["tracks"][0]
+    assert np.isfinite(values["toy/DNASE/d1/."]).all()
