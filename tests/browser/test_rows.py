@@ -375,6 +375,47 @@ def test_tab_goes_down_the_labels_and_its_place_is_seen(rows):
     assert set(tops) == set(labels), "every label can be reached"
 
 
+# ---- In a hurry ----------------------------------------------------------------------------------
+
+
+def settled(page: Page) -> tuple[str, int, int]:
+    """Waits for the page to rest, and checks that all its parts speak of one place."""
+    page.until(
+        "const { view, base, visible } = locuscope.state();"
+        "return !document.documentElement.classList.contains('loading') &&"
+        "base.start === visible.start && base.end === visible.end &&"
+        "view.figure.layout.width === 3 * document.getElementById('viewport').clientWidth"
+    )
+    chromosome, start, end = page.locus()
+    text = f"{chromosome}:{start + 1:,}-{end:,}"
+    shown = page.run(
+        "return [document.getElementById('locus').value, document.title.split(' ')[0],"
+        "document.getElementById('overview').getAttribute('aria-valuetext')]"
+    )
+    assert shown == [text] * 3
+    assert query(page)["locus"] == [text.replace(",", "")]
+    assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+    return chromosome, start, end
+
+
+def test_who_is_in_a_hurry_is_left_where_the_link_says(rows):
+    rows.open(wait=False, locus="chr1:100,001-120,000")
+    for size in ((1200, 700), (1024, 768), (1440, 900)):
+        resize(rows.driver, *size)
+    rows.wait_drawn()
+    assert settled(rows) == ("chr1", 100_000, 120_000)
+    rows.keys(*[Keys.ARROW_RIGHT] * 8, "+", "+", "-", *[Keys.ARROW_LEFT] * 3)
+    rows.wait_drawn()
+    _, start, end = settled(rows)
+    assert (end - start, start > 100_000) == (10_000, True)
+    for _ in range(3):
+        rows.driver.back()
+    for _ in range(3):
+        rows.driver.forward()
+    rows.wait_drawn()
+    assert settled(rows) == ("chr1", start, end)
+
+
 # ---- Crosshair -----------------------------------------------------------------------------------
 
 
