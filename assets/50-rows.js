@@ -15,6 +15,7 @@
     node.style.height = `${place.label.height}px`;
     node.classList.toggle("guest", Boolean(row.host));
     node.classList.toggle("host", row.guests > 0);
+    node.classList.toggle("single", !(row.predicted.length && row.observed.length));
     const head = make("div", "row-head");
     const colour = row.style.color || `var(--modality-${row.modality.toLowerCase()})`;
     node.style.setProperty("--chip", colour);

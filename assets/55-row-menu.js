@@ -46,18 +46,17 @@
     return box;
   }
 
+  const topOf = (label, row, style) =>
+    number(label, row.style.ymax || "", "fits the data", (text) => {
+      const top = text === "" ? null : Number(text);
+      if (top === null || (top > 0 && Number.isFinite(top))) style({ ymax: top });
+      else ls.toast("The top of a scale is a number above 0");
+    });
+
   function appearance(menu, row, style) {
     if (row.kind === "signal") {
       line(menu, "Scale", ...choice("Scale", SCALES, row.style.scale, (scale) => style({ scale })));
-      line(
-        menu,
-        "Top",
-        number("Fixed top of the scale; empty to fit the data", row.style.ymax || "", "fits the data", (text) => {
-          const top = text === "" ? null : Number(text);
-          if (top === null || (top > 0 && Number.isFinite(top))) style({ ymax: top });
-          else ls.toast("The top of a scale is a number above 0");
-        }),
-      );
+      line(menu, "Top", topOf("Fixed top of the scale; empty to fit the data", row, style));
       line(menu, "Bins", ...choice("Bins", BINS, row.summary, (summary) => style({ summary })));
       const swatches = COLOURS.map((colour) => {
         const one = make("button", "swatch");
@@ -79,6 +78,9 @@
       const all = make("div", "swatches");
       all.append(...swatches, free, none);
       line(menu, "Colour", all);
+    }
+    if (row.kind === "contacts") {
+      line(menu, "Top", topOf("Upper end of the colours; empty to fit the data", row, style));
     }
     if (row.host) return;
     line(

@@ -353,7 +353,8 @@
     const places = (value) => modalities.map((modality) => names.map((name) => value(at(modality, name), modality)));
     const top = (modality) => {
       const line = names.map((name) => at(modality, name)).filter(Boolean);
-      const least = line[0].signed ? LEAST_SCALE : Number.MIN_VALUE;
+      // Of a modality whose biosamples are not among those shown there is no cell.
+      const least = line.some((row) => row.signed) ? LEAST_SCALE : Number.MIN_VALUE;
       return Math.max(least, ...line.map((row) => Math.abs(row.score)));
     };
     const tops = new Map(modalities.map((one) => [one, top(one)]));

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
+from pathlib import Path
 from urllib.parse import parse_qs, quote
 
 import pytest
@@ -18,10 +20,15 @@ from app.web.rows import RowStyle, all_rows, rows
 from app.web.state import MAX_QUERY, Highlight, ViewState, from_query
 from models.card import ModelCard
 
-KEYS = (
-    *("genome", "locus", "model", "biosample", "track", "hide", "style", "variant", "edit"),
-    *("highlight", "mode", "compare", "theme", "autoscale", "v"),
-)
+
+def documented_keys() -> set[str]:
+    """The keys of the link, as the table in the documentation has them."""
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    table = text[text.index("| key | value |") : text.index("The scale `log`")]
+    return set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))
+
+
+KEYS = sorted(documented_keys())
 Read = tuple[ViewState, list[str]]
 quick = hypothesis_settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -330,3 +337,19 @@ def test_a_simulated_genome_gets_no_model_of_a_real_one_unless_asked(
     assert read("", catalogue, human)[0].model == ""
     assert read("model=human", catalogue, human)[0].model == "human"
     assert read("", Catalogue([bundle]), human)[0].model == "human"
+
+
+#: The key of each field of a view, where that is not its name.
+KEY_OF = {
+    "biosamples": "biosample",
+    "tracks": "track",
+    "hidden": "hide",
+    "styles": "style",
+    "highlights": "highlight",
+    "version": "v",
+}
+
+
+def test_every_part_of_a_view_has_a_key_that_is_documented() -> None:
+    names = {field.name for field in fields(ViewState)} - {"edits"}
+    assert {KEY_OF.get(name, name) for name in names} | {"variant", "edit"} == documented_keys()
