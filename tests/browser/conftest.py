@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 
-from tests.browser.site import Page, Site, chromium, resize
+from tests.browser.site import Page, Site, chromium, visit
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +28,5 @@ def driver() -> Iterator[webdriver.Chrome]:
 
 @pytest.fixture
 def page(site: Site, driver: webdriver.Chrome) -> Iterator[Page]:
-    """A page at 1440 x 900; whatever the browser complains about fails the test."""
-    resize(driver, 1440, 900)
-    page = Page(driver, site)
-    page.complaints()
-    yield page
-    assert page.complaints() == []
+    with visit(driver, site) as page:
+        yield page

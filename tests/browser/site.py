@@ -135,7 +135,7 @@ class Page:
         """Runs JavaScript in the page."""
         return self.driver.execute_script(script, *args)
 
-    def until(self, script: str, *args: Any, seconds: float = 60, what: str = "") -> Any:
+    def until(self, script: str, *args: Any, seconds: float = 120, what: str = "") -> Any:
         """Waits until JavaScript returns something true, and returns it."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -217,3 +217,13 @@ class Page:
             for entry in self.driver.get_log("browser")
             if entry["level"] == "SEVERE" and "favicon" not in entry["message"]
         ]
+
+
+@contextlib.contextmanager
+def visit(driver: webdriver.Chrome, site: Site) -> Iterator[Page]:
+    """Gives a page at 1440 x 900; whatever the browser complains about fails the test."""
+    resize(driver, 1440, 900)
+    page = Page(driver, site)
+    page.complaints()
+    yield page
+    assert page.complaints() == []

@@ -17,7 +17,7 @@ from selenium.webdriver.common.keys import Keys
 from app.teaching_bundle import build
 from app.web.theme import RAMPS
 from models.teaching.stories import read_stories
-from tests.browser.site import REPOSITORY, Page, Site, resize
+from tests.browser.site import REPOSITORY, Page, Site, visit
 
 AKITA = "akita-v1/CONTACT_MAPS/GM12878/."
 START, BIN = 1_041_248, 2_048
@@ -73,11 +73,8 @@ def maps_site(
 
 @pytest.fixture
 def maps(maps_site: Site, driver: webdriver.Chrome) -> Iterator[Page]:
-    resize(driver, 1440, 900)
-    page = Page(driver, maps_site)
-    page.complaints()
-    yield page
-    assert page.complaints() == []
+    with visit(driver, maps_site) as page:
+        yield page
 
 
 def opened(page: Page, **params: str) -> Page:

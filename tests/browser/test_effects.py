@@ -12,7 +12,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from app.teaching_bundle import build
-from tests.browser.site import REPOSITORY, Page, Site, resize
+from tests.browser.site import REPOSITORY, Page, Site, resize, visit
 
 TEACH1 = REPOSITORY / ".cache" / "bundles" / "teach1"
 ATAC = "teaching/ATAC/thymocyte-ATAC/."
@@ -35,11 +35,8 @@ def teaching_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def teaching(teaching_site: Site, driver) -> Iterator[Page]:
-    resize(driver, 1440, 900)
-    page = Page(driver, teaching_site)
-    page.complaints()
-    yield page
-    assert page.complaints() == []
+    with visit(driver, teaching_site) as page:
+        yield page
 
 
 def query(page: Page) -> dict[str, list[str]]:

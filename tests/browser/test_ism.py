@@ -17,7 +17,7 @@ from selenium.webdriver.common.keys import Keys
 from models.teaching.oracle import REACH, oracle
 from models.teaching.stories import teach1
 from models.teaching.tracks import track_id
-from tests.browser.site import Page, Site, resize
+from tests.browser.site import Page, Site, resize, visit
 from tests.genome.made import write_fasta, write_toml
 
 SEQUENCE = teach1("chrT1").sequence
@@ -51,11 +51,8 @@ def ism_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def page(ism_site: Site, driver) -> Iterator[Page]:
-    resize(driver, 1440, 900)
-    page = Page(driver, ism_site)
-    page.complaints()
-    yield page
-    assert page.complaints() == []
+    with visit(driver, ism_site) as page:
+        yield page
 
 
 def link(page: Page) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser import rows_bundle
-from tests.browser.site import Page, Site, resize
+from tests.browser.site import Page, Site, resize, visit
 from tests.genome.test_translation import translate
 
 SEQUENCE = rows_bundle.sequence()
@@ -41,11 +41,8 @@ def rows_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def rows(rows_site: Site, driver) -> Iterator[Page]:
-    resize(driver, 1440, 900)
-    page = Page(driver, rows_site)
-    page.complaints()
-    yield page
-    assert page.complaints() == []
+    with visit(driver, rows_site) as page:
+        yield page
 
 
 def query(page: Page) -> dict[str, list[str]]:
