@@ -132,9 +132,7 @@ def _bed(start: int, end: int, rest: Sequence[str]) -> list[Feature]:
         _at(rest, 0),
         _at(rest, 1),
         _strand(rest),
-        thick
-        if thick and start <= thick[0] and thick[1] <= end and thick != (start, end)
-        else None,
+        thick,
         _hex(colour) if _COLOUR.fullmatch(colour) else "",
         _blocks(start, end, rest[6:9]),
     )
