@@ -210,7 +210,9 @@
       section(
         body,
         "Program",
-        "Computes and draws this view with the Python package.",
+        `Computes and draws this view with the Python package.${
+          view.rows.some((one) => one.modality === "OWN") ? " Own tracks are left out." : ""
+        }`,
         worker("Python", "A script that needs this package", () => saveData("py", text)),
       );
     }

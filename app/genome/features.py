@@ -8,7 +8,7 @@ and ALT.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -99,16 +99,19 @@ class FeatureFile:
         """
         read = {"bed": _bed, "narrowpeak": _peak, "vcf": _variants}[self.kind]
         found: list[Feature] = []
-        with pysam.TabixFile(str(self.path), index=f"{self.path}.csi") as file:
-            if interval.chromosome not in file.contigs or interval.end <= 0:
-                return found
-            lines = file.fetch(interval.chromosome, max(0, interval.start), interval.end)
-            for count, line in enumerate(lines):
-                if count == most:
-                    return None
-                _, start, end, *rest = line.split("\t")
-                found += read(int(start), int(end), rest)
+        for count, line in enumerate(self.lines(interval)):
+            if count == most:
+                return None
+            _, start, end, *rest = line.split("\t")
+            found += read(int(start), int(end), rest)
         return found
+
+    def lines(self, interval: Interval) -> Iterator[str]:
+        """Yields the lines of the features that overlap an interval, by their start."""
+        with pysam.TabixFile(str(self.path), index=f"{self.path}.csi") as file:
+            if interval.chromosome in file.contigs and interval.end > 0:
+                start = max(0, interval.start)
+                yield from file.fetch(interval.chromosome, start, interval.end)
 
 
 def _at(columns: Sequence[str], i: int) -> str:

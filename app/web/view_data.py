@@ -193,6 +193,8 @@ def tsv(seen: View, shown: Sequence[Column], link: str) -> Iterator[str]:
 def archive(seen: View, shown: Sequence[Column], link: str) -> BinaryIO:
     """Returns a ZIP file: a bigWig for each signal, a BEDPE for contacts, a BED for introns.
 
+    Of regions and variants that a visitor has brought there are also the lines in view.
+
     Their metadata (what each file holds, and where it comes from) lie beside them or in them.
     """
     file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
@@ -203,5 +205,11 @@ def archive(seen: View, shown: Sequence[Column], link: str) -> BinaryIO:
                 out = Path(name) / f"{file_stem(seen)}{ending}"
                 for path in write(out, as_prediction(seen, these, link)):
                     zipped.write(path, path.name)
+        for id_ in [column.id for column in shown]:
+            own = seen.bundle.tracks.get(id_)
+            if own and own.features:
+                lines = "".join(f"{line}\n" for line in own.features.lines(seen.state.locus))
+                _, hash_, called, _ = id_.split("/")
+                zipped.writestr(f"{file_stem(seen)}.{hash_[:8]}_{called}.bed", lines)
     file.seek(0)
     return file

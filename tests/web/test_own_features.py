@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -101,3 +104,16 @@ def test_alleles_that_cannot_be_edits_are_not_offered(client):
     assert (first["edit"], second["edit"]) == (False, False)
     assert len(second["alt"]) == 200
     assert second["label"] == "A>ACGTA\u2026"
+
+
+def test_lines_in_view_are_exported_beside_how_many_overlap(client):
+    line = "chr1\t1100\t1500\tmine\t7\t-\t1200\t1300\t255,0,0\n"
+    added = send(client, f"chr1\t10\t20\tfar\n{line}", "a.bed").json
+    query = f"genome=toy1&locus=chr1:1001-2000&model=&own={added['id']}&track={added['row']}"
+    answer = client.get(f"/api/v1/export.zip?{query}")
+    assert answer.status_code == 200, answer.text
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as zipped:
+        names = zipped.namelist()
+        (bed,) = (name for name in names if name.endswith(f".{added['id'][:8]}_a.bed.bed"))
+        assert zipped.read(bed).decode() == line
+        assert any(name.endswith(".bw") for name in names)
