@@ -19,6 +19,7 @@ from app.genome.signals import ObservedTrack
 from app.inference.alleles import ENSEMBLE, Allele
 from app.inference.stored import Span
 from app.inference.summaries import Summary
+from app.web.rows import REMEMBERED
 from app.web.services import services
 from app.web.tiles import (
     MAX_TILES,
@@ -99,6 +100,18 @@ def read_tracks(text: str, bundle: Bundle, card: ModelCard | None) -> list[AnyTr
     ids = [unquote(part) for part in text.split(",")]
     if len(ids) > MAX_TRACKS:
         raise LimitError(f"{len(ids):,} tracks were asked for; at most {MAX_TRACKS} at once.")
+    known, others = _offered(bundle, card)
+    for id_ in ids:
+        if id_.removeprefix(ALTERNATE) in others:
+            raise BadInputError(f"“{id_}” is no signal, so that it has no tiles.")
+        if id_ not in known:
+            raise NotFoundError(f"There is no track “{id_[:100]}” in this genome and model.")
+    return [known[id_] for id_ in ids]
+
+
+@lru_cache(REMEMBERED)
+def _offered(bundle: Bundle, card: ModelCard | None) -> tuple[dict[str, AnyTrack], set[str]]:
+    """Returns what has tiles, by its id, and the ids of the tracks that have none."""
     signals = [track for track in card.tracks if track.kind == "signal"] if card else []
     known: dict[str, AnyTrack] = dict(bundle.tracks)
     known |= {track.id: track for track in signals}
@@ -111,13 +124,7 @@ def read_tracks(text: str, bundle: Bundle, card: ModelCard | None) -> list[AnyTr
     ]
     known |= {one.id: one for one in edges}
     others = {track.id for track in card.tracks if track.kind != "signal"} if card else set()
-    others |= set(bundle.contacts) | set(bundle.junctions)
-    for id_ in ids:
-        if id_.removeprefix(ALTERNATE) in others:
-            raise BadInputError(f"“{id_}” is no signal, so that it has no tiles.")
-        if id_ not in known:
-            raise NotFoundError(f"There is no track “{id_[:100]}” in this genome and model.")
-    return [known[id_] for id_ in ids]
+    return known, others | set(bundle.contacts) | set(bundle.junctions)
 
 
 @dataclass(frozen=True)
