@@ -257,9 +257,10 @@
     const host = $("variants-needles");
     const points = found.map((one) => ({ one, best: strongest(ofChoice(one)) })).filter(({ best }) => best);
     $("variants-none").hidden = points.length > 0;
-    if (!points.length) return window.Plotly.purge(host);
+    host.hidden = points.length === 0;
+    if (!points.length) return;
     const chromosomes = [...new Set(points.map(({ one }) => one.edit.chrom))];
-    const layout = { ...base(), height: 280, margin: { l: 56, r: 12, t: 24, b: 40 }, hovermode: "closest" };
+    const layout = { ...base(), margin: { l: 56, r: 12, t: 24, b: 40 }, hovermode: "closest" };
     const line = { gridcolor: colour("line"), linecolor: colour("line"), zeroline: true, zerolinecolor: colour("muted") };
     layout.yaxis = { ...line, title: { text: points[0].best.score_unit }, fixedrange: true };
     const gap = 0.02;
@@ -277,7 +278,7 @@
         range: [Math.min(...places) - margin, Math.max(...places) + margin],
         title: { text: chrom },
         tickformat: ",d",
-        nticks: Math.max(2, Math.round(8 / chromosomes.length)),
+        nticks: Math.max(4, Math.round(8 / chromosomes.length)),
         fixedrange: true,
       };
       return needles(mine, places, axis);
@@ -288,7 +289,6 @@
       const address = event.points[0].customdata;
       if (address) window.location.assign(address);
     });
-    return undefined;
   }
 
   function needles(mine, places, axis) {
@@ -355,6 +355,7 @@
     }
     if (asked.show !== wanted || signal.aborted) return undefined;
     const plot = make("div");
+    plot.style.height = `${Math.max(260, 24 * lines.length + 190)}px`;
     host.replaceChildren(plot);
     const few = columns.length < all ? ` The ${columns.length} of ${ls.number.format(all)} columns that change most.` : "";
     host.append(make("p", "muted small", `Strongest score of each variant; joined by Euclidean distance, complete linkage.${few}`));
@@ -383,9 +384,8 @@
     }
     Object.assign(across, { tickangle: -40, automargin: true });
     Object.assign(down, { automargin: true });
-    const { template, width, ...layout } = figure.layout;
-    const height = Math.max(260, 24 * down.ticktext.length + 190);
-    figure.layout = { ...layout, ...base(), height, margin: { l: 8, r: 8, t: 44, b: 8 } };
+    const { template, width, height, ...layout } = figure.layout;
+    figure.layout = { ...layout, ...base(), margin: { l: 8, r: 8, t: 44, b: 8 } };
   }
 
   // ---- The file ---------------------------------------------------------------------------------

@@ -72,6 +72,11 @@ def test_variants_are_scored_drawn_and_clustered(teaching: Page) -> None:  # noq
     assert not teaching.elements("script[src*=dash_bio]")
     height = teaching.run("return document.querySelector('.document').scrollHeight + 80")
     resize(teaching.driver, 1440, height)
+    low, top = teaching.run(
+        "const box = (id) => document.querySelector(`#${id} .svg-container`).getBoundingClientRect();"
+        "return [box('variants-needles').bottom, box('variants-clusters').top]"
+    )
+    assert low <= top, "one plot below the other, at any size of the window"
     teaching.screenshot("variants")
     resize(teaching.driver, 1440, 900)
 
