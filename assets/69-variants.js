@@ -69,7 +69,8 @@
 
   // ---- Scoring ----------------------------------------------------------------------------------
 
-  async function score(wanted, lines) {
+  // `remember` puts what is scored into the link, as soon as it has been read.
+  async function score(wanted, lines, remember = false) {
     if (running) running.abort();
     running = new AbortController();
     const { signal } = running;
@@ -78,6 +79,7 @@
       await showOrigin();
       found = await read(lines.slice(0, MOST_VARIANTS), signal);
       frame();
+      if (remember && edits().length) window.history.pushState(null, "", `?${toQuery(edits())}`);
       for (const [i, one] of found.entries()) {
         if (!one.failed) {
           say(`Scoring ${i + 1} of ${found.length}`);
@@ -421,9 +423,7 @@
         say("Type or paste a variant first.", true);
         return;
       }
-      score({ genome, model, show: asked.show }, lines).then(() => {
-        if (found.length) window.history.pushState(null, "", `?${toQuery(edits())}`);
-      });
+      score({ genome, model, show: asked.show }, lines, true);
     },
   });
 

@@ -73,8 +73,8 @@ def test_variants_are_scored_drawn_and_clustered(teaching: Page) -> None:  # noq
     height = teaching.run("return document.querySelector('.document').scrollHeight + 80")
     resize(teaching.driver, 1440, height)
     low, top = teaching.run(
-        "const box = (id) => document.querySelector(`#${id} .svg-container`).getBoundingClientRect();"
-        "return [box('variants-needles').bottom, box('variants-clusters').top]"
+        "const box = (id) => document.querySelector(`#variants-${id} .svg-container`)"
+        ".getBoundingClientRect(); return [box('needles').bottom, box('clusters').top]"
     )
     assert low <= top, "one plot below the other, at any size of the window"
     teaching.screenshot("variants")
