@@ -121,6 +121,7 @@
       answer = { ...(found || {}), complete: error.status < 500, failed: true, message: error.message };
     }
     if (mine !== asking) return;
+    window.performance.mark("locuscope:ism-data");
     found = answer;
     show();
     window.performance.mark("locuscope:ism");
@@ -187,10 +188,27 @@
       ? `<svg class="ism-letters" width="${(ism.end - ism.start) * px}" height="${at.height}">${drawn.svg}</svg>`
       : "";
     node.classList.toggle("waiting", !drawn);
-    if (ready() && found.motifs) node.append(...found.motifs.flatMap((one) => motif(one, ism, px)));
+    if (ready() && found.motifs) showMotifs(node, ism, px);
     showLabel(view, drawn);
     showMessage(at);
     ls.showIsmDrawer(found, stopped);
+  }
+
+  // Brackets over seqlets. Of names that would cover each other the stronger one is written.
+  function showMotifs(node, ism, px) {
+    const strength = (one) => Math.abs(one.attribution);
+    const brackets = [...found.motifs]
+      .sort((a, b) => strength(b) - strength(a))
+      .flatMap((one) => motif(one, ism, px));
+    node.append(...brackets);
+    const written = [];
+    for (const bracket of brackets) {
+      const name = bracket.firstChild;
+      const box = name.getBoundingClientRect();
+      const free = written.every((other) => box.right + 3 < other.left || other.right + 3 < box.left);
+      if (free) written.push(box);
+      else name.hidden = true;
+    }
   }
 
   // A bracket over a seqlet, with the name of the motif that it looks like most.
@@ -200,9 +218,11 @@
     if (!inside.length || !best) return [];
     const left = Math.min(...inside) - ism.start;
     const width = Math.max(...inside) + 1 - ism.start - left;
-    const node = make("button", "motif", ls.motifName(seqlet));
-    node.style.left = `${left * px}px`;
-    node.style.width = `${width * px}px`;
+    const node = make("button", "motif");
+    node.append(make("span", "", ls.motifName(seqlet)));
+    node.setAttribute("aria-label", ls.motifName(seqlet));
+    node.style.left = `${left * px + 1}px`;
+    node.style.width = `${width * px - 2}px`; // so that neighbours do not look like one
     node.classList.toggle("unsure", best.q > 0.05);
     node.title = `${best.name} (${best.id}), strand ${best.strand}, q ${ls.valueText(best.q)}.` +
       `${seqlet.alike ? ` ${seqlet.alike} other factor${seqlet.alike > 1 ? "s fit" : " fits"} as well.` : ""} Click for the matrix.`;
@@ -254,7 +274,7 @@
   }
 
   function tick(value, top) {
-    const node = make("span", "row-top", ls.valueText(value));
+    const node = make("span", "ism-tick", ls.valueText(value).replace("-", "\u2212"));
     node.style.top = `${top}px`;
     return node;
   }

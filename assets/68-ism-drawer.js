@@ -6,6 +6,9 @@
   const CHANGES = 12;
   const TITLE = "In silico mutagenesis";
   const METHODS = { ism: "Every single-base change", gradient: "Gradient \u00d7 input" };
+  const WITHOUT =
+    "DeepLIFT and SHAP are not offered: they have no rule for attention and layer normalisation, " +
+    "of which most models here are made.";
   const SCORES = { lfc: "ln ratio of the mean", difference: "Difference of the sum" };
   const BACKGROUNDS = { reference: "Reference", alternate: "Alternate" };
 
@@ -158,6 +161,7 @@
       ...controls(view, wanted),
       state(),
       facts,
+      make("p", "muted small", WITHOUT),
       ...(got ? motifs(found, wanted) : []),
       ...(got ? changes(found, wanted) : []),
       close,

@@ -80,6 +80,51 @@ PRESS = """
 """
 
 
+#: From now on the page gets made effects of every base of the region that it asks for.
+MADE_ISM = """
+    const real = window.fetch;
+    const { start, end } = locuscope.state().view.ism;
+    const n = end - start;
+    const bases = Array.from({ length: n }, (_, i) => 'ACGT'[(i * i + 3 * i) % 4]);
+    const wave = (i, k) => Math.sin(i / 7 + k) * Math.cos(i / 31);
+    const row = (base, i) => [...'ACGT'].map((b, k) => (b === base ? 0 : wave(i, k)));
+    const effects = bases.map(row);
+    const answer = {
+      complete: true, failed: false, message: '', done: n, total: n, value: 1,
+      interval: { start, end }, bases: bases.join(''), reference: bases,
+      places: bases.map((_, i) => start + i), effects, motifs: [],
+      contributions: effects.map((one) => -one.reduce((a, b) => a + b) / 3), method_text: 'made',
+      readout: { label: 'made', unit: '1', mask_text: 'made', score_text: 'made' },
+    };
+    window.fetch = async (address, options) =>
+      String(address).endsWith('/api/v1/ism') ? Response.json(answer) : real(address, options);
+"""
+#: Asks for them; ms from their arrival until the frame that shows them.
+DRAWN_ISM = """
+    const done = arguments[arguments.length - 1];
+    performance.clearMarks();
+    locuscope.ism.again();
+    const look = () => {
+      const [data] = performance.getEntriesByName('locuscope:ism-data');
+      if (!performance.getEntriesByName('locuscope:ism').length) requestAnimationFrame(look);
+      else setTimeout(() => done(performance.now() - data.startTime));
+    };
+    look();
+"""
+
+
+def ism(page: Page, repeats: int) -> None:
+    """Draws the in silico mutagenesis of 200 bp, in each of its ways."""
+    track = "teaching/ATAC/thymocyte-ATAC/."
+    where = {"genome": "teach1", "locus": "chrT1:696259-696458", "model": "teaching"}
+    for show, name in (("logo", "logo"), ("heat", "heat map"), ("lollipop", "strongest changes")):
+        page.open(**where, track=track, ism=f"chrT1:696259-696458;track={track};show={show}")
+        page.until("return locuscope.state().view.ism")
+        page.run(MADE_ISM)
+        times = [page.driver.execute_async_script(DRAWN_ISM) for _ in range(repeats + 2)]
+        say(f"{name} of 200 bp", times[2:], "100 ms")
+
+
 def contact_map(page: Page, repeats: int) -> None:
     """Draws maps of 512 x 512 bins as triangles and as squares: scale, colours, canvas, margin."""
     for shape in ("triangle", "square"):
@@ -134,7 +179,7 @@ def toggle(page: Page, repeats: int) -> None:
 #: Each measures one view on a site that serves the genome.
 VIEWS: dict[str, tuple[Callable[[Page, int], None], ...]] = {
     "hg19-chr20": (contact_map,),
-    "teach1": (toggle,),
+    "teach1": (toggle, ism),
 }
 
 
