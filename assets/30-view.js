@@ -24,6 +24,7 @@
   let pollTimer = 0;
   let frameRequest = 0;
   let glide = 0;
+  let aim = null; // where a glide under way ends: what comes next starts from there
   const listeners = new Map();
 
   const emit = (name, detail) => (listeners.get(name) || []).forEach((f) => f(detail));
@@ -125,6 +126,7 @@
       settle();
       return;
     }
+    aim = target;
     const from = { ...visible };
     const begun = performance.now();
     const step = (now) => {
@@ -136,6 +138,7 @@
       );
       if (t < 1) glide = requestAnimationFrame(step);
       else {
+        aim = null;
         visible = target;
         settle();
       }
@@ -144,15 +147,17 @@
   }
 
   const pan = (screens) => {
-    const by = (visible.end - visible.start) * screens;
-    glideTo(visible.start + by, visible.end + by);
+    const { start, end } = aim || visible;
+    const by = (end - start) * screens;
+    glideTo(start + by, end + by);
   };
 
   function zoom(factor, anchor) {
-    const at = anchor === undefined ? (visible.start + visible.end) / 2 : anchor;
-    const width = visible.end - visible.start;
+    const from = aim || visible;
+    const at = anchor === undefined ? (from.start + from.end) / 2 : anchor;
+    const width = from.end - from.start;
     const next = Math.max(LEAST_BP, width * factor);
-    const start = at - ((at - visible.start) * next) / width;
+    const start = at - ((at - from.start) * next) / width;
     glideTo(start, start + next);
   }
 
