@@ -541,7 +541,7 @@ def test_controls_have_names_for_screen_readers(page):
     assert nameless == []
 
 
-@pytest.mark.parametrize("path", ["/", "/models", "/status", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/variants", "/models", "/status", "/nowhere"])
 def test_the_other_pages(page, site, path):
     page.driver.get(site.url + path)
     page.until("return document.querySelector('.document h1')")

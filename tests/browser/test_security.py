@@ -21,7 +21,7 @@ def reports(page: Page) -> list[str]:
     return page.driver.execute_async_script(REPORTS)
 
 
-@pytest.mark.parametrize("path", ["", "models", "status", "nowhere"])
+@pytest.mark.parametrize("path", ["", "variants", "models", "status", "nowhere"])
 def test_page_needs_nothing_that_the_policy_forbids(page: Page, path: str) -> None:
     page.driver.get(f"{page.site.url}/{path}")
     page.until("return document.querySelector('main h1, .page')", what=path)
