@@ -295,8 +295,10 @@
         const value = style.getPropertyValue(name).replace(/['"]/g, name === "font-family" ? "'" : "");
         if (value && value !== usual && !copy.hasAttribute(name)) copy.setAttribute(name, value);
       }
+      // A text whose letters have each their own place stays as it is.
+      const placed = /[ ,]/.test((node.getAttribute("x") || "").trim());
       // In another font a text keeps its width, and with it what stands beside it.
-      if (node.tagName === "text" && !node.childElementCount && node.textContent.trim()) {
+      if (node.tagName === "text" && !placed && !node.childElementCount && node.textContent.trim()) {
         copy.setAttribute("textLength", round(node.getComputedTextLength()));
         copy.setAttribute("lengthAdjust", "spacingAndGlyphs");
       }
@@ -306,7 +308,10 @@
       }
       const empty = ["g", "svg", "text", "defs"].includes(node.tagName) && !copy.childNodes.length;
       if (empty) return;
-      if (node.tagName === "text") {
+      if (node.tagName === "image" && style.imageRendering === "pixelated") {
+        copy.setAttribute("style", "image-rendering:pixelated");
+      }
+      if (node.tagName === "text" && !placed) {
         const by = this.inward(node, seen);
         if (by === null) return;
         if (by) copy.setAttribute("transform", `translate(${round(by)} 0) ${copy.getAttribute("transform") || ""}`.trim());
@@ -426,7 +431,7 @@
   function wrapped(pen, words, width) {
     const lines = [""];
     // A long link breaks wherever the line ends.
-    for (const word of words.split(/(?<= )|(?<=[&?,])/)) {
+    for (const word of words.split(/(?<= )|(?<=[&?,;/])/)) {
       if (lines[lines.length - 1] && pen.measureText(lines[lines.length - 1] + word).width > width) lines.push("");
       lines[lines.length - 1] += word;
     }

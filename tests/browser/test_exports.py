@@ -123,6 +123,26 @@ def test_a_peak_stands_where_the_page_has_it(page, saved):
     assert (highest[1] / 2 - 208) / 472 == pytest.approx(peak, abs=4 / 472)
 
 
+def test_letters_of_the_sequence_stand_in_their_order(page, saved):
+    page.open(locus="chr22:21,736,001-21,736,040", track="baskerville-human74/DNASE/ENCFF136DBS/.")
+    bases = page.driver.execute_async_script(
+        "const done = arguments[0];"
+        "fetch('/api/v1/sequence?genome=hg38-windows&chrom=chr22&start=21736000&end=21736040')"
+        ".then(r => r.json()).then(r => done(r.sequence))"
+    )
+    page.keys("e")
+    svg = ElementTree.fromstring(saved("SVG").read_text())
+    letters = []
+    for text in svg.iter(f"{SVG}text"):
+        places = [float(x) for x in text.get("x", "").split()]
+        if len(places) > 1 and set(text.text or "") <= set("ACGT") and text.get("font-weight"):
+            assert text.get("textLength") is None
+            assert text.get("transform") is None
+            letters += zip(places, text.text or "", strict=True)
+    # The figure is three screens of 472 px wide.
+    assert "".join(letter for x, letter in sorted(letters) if 472 < x < 944) == bases
+
+
 def test_pdf_is_180_mm_wide_and_says_what_it_shows(page, saved):
     page.open(locus=MAPK1, biosample=HEPG2)
     page.keys("e")
