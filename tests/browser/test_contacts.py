@@ -162,6 +162,18 @@ def test_pointer_tells_both_loci_their_distance_and_values(maps: Page, hg19_chr2
     maps.screenshot("contacts_hg19_hover")
 
 
+def test_menu_sets_the_upper_end_of_the_colours(maps: Page) -> None:
+    opened(maps, genome="hg19-chr20")
+    maps.run("document.querySelector('.row-menu').click()")
+    box = maps.element("#menu input[aria-label^='Upper end of the colours']")
+    box.send_keys("0.75\n")
+    maps.until("return locuscope.state().view.rows[0].style.ymax === 0.75")
+    quiet(maps)
+    assert link(maps)["style"] == [f"{AKITA};ymax=0.75"]
+    assert shown(maps, AKITA, "predicted", 1_512_000, 1_712_000)["top"] == 0.75
+    assert shown(maps, AKITA, "observed", 1_512_000, 1_712_000)["top"] == 0.75
+
+
 def test_clicked_anchor_is_in_the_link_and_its_contacts_below(maps: Page) -> None:
     opened(maps, genome="hg19-chr20")
     before = maps.element(".map").size["height"]
