@@ -26,7 +26,7 @@
     alternate: "colour: alternate",
   };
 
-  // What the colours of the rows mean; contact maps and mutagenesis have a legend beside them.
+  // What the colours of the rows mean; contact maps have a legend beside them.
   function legend(view) {
     const rows = view.rows.filter((row) => row.kind !== "contacts");
     const told = [];
@@ -34,6 +34,9 @@
     if (told.length && view.spread) told.push("band: \u00b1 1 SD over 6 readings");
     if (rows.some((row) => row.predicted.length && row.observed.length)) {
       told.push(view.mode === "overlay" ? "light grey: observed" : "grey, below: observed");
+    }
+    if (view.ism && view.ism.show === "heat") {
+      told.push("ISM: red raises and blue lowers the read-out, a dot marks the base that is there");
     }
     const units = rows.filter((row) => !row.features).map((row) => `${row.label} in ${row.unit}`);
     return [...told, ...new Set(units)];
