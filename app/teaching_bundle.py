@@ -372,6 +372,8 @@ def _view(story: Story) -> dict[str, object]:
         )
     ]  # fmt: skip
     rows += [f"teaching/CAGE/{cell.key}-CAGE", f"teaching/RNA_SEQ/{cell.key}-RNA"]
+    if story.measure == "inclusion":
+        rows += [f"teaching/SPLICE_JUNCTIONS/{cell.key}-junctions"]
     rows += [track_id("CONTACT_MAPS", f"{cell.key}-Hi-C", ".")]
     pairs = {
         "locus": f"{story.chromosome}:{story.start + 1}-{story.end}",

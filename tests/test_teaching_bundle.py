@@ -125,7 +125,8 @@ def test_every_story_has_a_view_that_opens(bundle):
         state, notices = from_query(f"genome=teach1&{view.link}", catalogue, known)
         assert notices == []
         shown, _ = rows(state, bundle, known["teaching"])
-        assert [row.kind for row in shown] == ["signal"] * 6 + ["contacts"]
+        arcs = ["junctions"] if story.measure == "inclusion" else []
+        assert [row.kind for row in shown] == ["signal"] * 6 + arcs + ["contacts"]
         assert all(row.predicted and row.observed for row in shown)
         (edit,) = state.edits
         assert edit.variant.position == story.causal.position
