@@ -56,7 +56,7 @@
     const [low, high] = ls.bounds();
     const inside = { chrom: base.chromosome, start: Math.max(low, start), end: Math.min(high, end) };
     const before = wanted();
-    const readable = view.rows.filter((one) => one.predicted.length && one.kind === "signal");
+    const readable = view.rows.filter((one) => one.predicted.length && one.kind !== "junctions");
     const shown = chosen || (before ? null : readable[0]);
     if (!before && !shown) return ls.notice("Show a predicted track first: it is what is read out.", "error");
     const ism = shown ? { show: before && before.show, track: shown.predicted[0].id } : { ...before };

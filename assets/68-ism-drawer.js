@@ -39,7 +39,7 @@
   }
 
   function trackChoices(view, ism) {
-    const rows = view.rows.filter((row) => row.predicted.length && row.kind === "signal");
+    const rows = view.rows.filter((row) => row.predicted.length && row.kind !== "junctions");
     const found = new Map(
       rows.flatMap((row) =>
         row.predicted.map((track) => {

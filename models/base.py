@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from models.card import ModelCard, Track
+from models.card import LOG_RATIOS, ModelCard, Track
 
 #: Bases of the output of a full window, half-open, counted from where the output starts.
 Window = tuple[int, int]
@@ -109,16 +109,40 @@ class SequenceModel(ABC):
 
         Returns:
             By track id, float32 of shape (1 + substitutions, bins): row 0 is the unchanged
-            sequence; the bins of one window follow those of the one before it.
+            sequence; see ``in_windows``.
         """
         rows = [one_hot, *(changed(one_hot, [one]) for one in substitutions)]
         found: dict[str, list[torch.Tensor]] = {track.id: [] for track in tracks}
         for row in rows:
             output = self.predict(row, tracks)
             for track in tracks:
-                parts = [
-                    output[track.id][:, start // track.resolution : -(-end // track.resolution)]
-                    for start, end in windows
-                ]
-                found[track.id].append(torch.cat(parts, dim=1))
+                found[track.id].append(in_windows(output[track.id], track, windows))
         return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+def in_windows(values: torch.Tensor, track: Track, windows: Sequence[Window]) -> torch.Tensor:
+    """Returns the part of an output that lies in windows, one row a sequence.
+
+    Of a contact map that is every contact across the middle of a window, between its left and its
+    right half, as observed over expected where the track has logarithms. Their mean is what the
+    insulation score of Crane et al. (Nature 2015, doi:10.1038/nature14450) is made of.
+
+    Args:
+        values: Of one track, shape (batch, bins), or (batch, bins, bins) for contacts.
+        track: Which.
+        windows: Which bases of the output; the bins that overlap them are meant.
+
+    Returns:
+        Shape (batch, bins or contacts); those of one window follow those of the one before it.
+    """
+    spans = [(start // track.resolution, -(-end // track.resolution)) for start, end in windows]
+    if track.modality != "CONTACT_MAPS":
+        return torch.cat([values[:, start:end] for start, end in spans], dim=1)
+    if track.unit in LOG_RATIOS:
+        values = torch.exp2(values * LOG_RATIOS[track.unit])
+    # With an odd number of bins the one in the middle belongs to neither half.
+    halves = [(start, end, (end - start) // 2) for start, end in spans]
+    across = torch.cat(
+        [values[:, start : start + n, end - n : end].flatten(1) for start, end, n in halves], dim=1
+    )
+    return across[:, across[0].isfinite()]  # some networks leave out what is near the diagonal

@@ -18,8 +18,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.base import Substitution, Window, in_windows
 from models.card import Track
-from models.staged import ChangedTrunk, Skips, Span, StagedModel, hull
+from models.staged import BATCH, ChangedTrunk, Skips, Span, StagedModel, hull
 from models.teaching.cells import Cell, cells
 from models.teaching.contacts import BIN
 from models.teaching.motifs import jaspar, score_at_rate
@@ -295,12 +296,51 @@ class TeachingNet(StagedModel):
 
     def changed_trunk(self, unchanged: Tensor) -> ChangedTrunk:
         """Computes the tokens near changes and read-out; see ``StagedModel.changed_trunk``."""
-        near = NearTrunk(self.network, unchanged.transpose(1, 2))
+        near = self._near = NearTrunk(self.network, unchanged.transpose(1, 2))
 
         def trunk(tokens: Tensor, changed: Span, spans: Sequence[Span]) -> Tensor:
             return near(tokens.transpose(1, 2), [changed, *spans], hull(spans)).transpose(1, 2)
 
         return trunk
+
+    def predict_substitutions(
+        self,
+        one_hot: Tensor,
+        substitutions: Sequence[Substitution],
+        tracks: Sequence[Track],
+        windows: Sequence[Window],
+    ) -> dict[str, Tensor]:
+        """Predicts windows of changed sequences; see ``SequenceModel.predict_substitutions``."""
+        maps = [track for track in tracks if track.modality == "CONTACT_MAPS"]
+        others = [track for track in tracks if track not in maps]
+        found: dict[str, Tensor] = {}
+        if others:
+            found |= super().predict_substitutions(one_hot, substitutions, others, windows)
+        if maps:
+            found |= self._changed_contacts(one_hot, substitutions, maps, windows)
+        return found
+
+    def _changed_contacts(
+        self,
+        one_hot: Tensor,
+        substitutions: Sequence[Substitution],
+        tracks: Sequence[Track],
+        windows: Sequence[Window],
+    ) -> dict[str, Tensor]:
+        """Does for contact maps what ``predict_substitutions`` does for all."""
+        whole = self._encoded(one_hot)
+        size = BATCH.get(one_hot.device.type, len(substitutions))
+        spans = [self._token_span(window, whole.tokens.shape[-1]) for window in windows]
+        found: dict[str, list[Tensor]] = {track.id: [] for track in tracks}
+        parts = [substitutions[i : i + size] for i in range(0, len(substitutions), size)]
+        for part in ([], *parts):  # without substitutions the unchanged sequence comes out
+            tokens, near = whole.tokens.repeat(max(len(part), 1), 1, 1), spans
+            if part:
+                near = [self._splice(whole, tokens, part)[:2], *spans]
+            contacts = self._contacts(self._near.maps(tokens.transpose(1, 2), near))
+            for track in tracks:
+                found[track.id].append(in_windows(contacts[track.id], track, windows))
+        return {name: torch.cat(rows) for name, rows in found.items()}
 
     def decode(self, tokens: Tensor, skips: Skips, tracks: Sequence[Track]) -> dict[str, Tensor]:
         """Turns tokens into tracks of bases and of bins; see ``StagedModel.decode``."""

@@ -22,7 +22,6 @@ from models.teaching_net_layers import (
     WIDTH,
     Attention,
     PairBlock,
-    Pairs,
     Scan,
     rotations,
     run,
@@ -49,6 +48,8 @@ class NearTrunk:
     def __init__(self, network: Network, tokens: Tensor) -> None:
         self._network = network
         count = tokens.shape[1]
+        self._unchanged = tokens
+        self._first_scan = len(network.attention) - len(network.scans)
         self._turns = rotations(count, WIDTH // HEADS, tokens.device)
         self._kept: dict[str, Tensor] = {}
         bins = torch.arange(count // RATIO, device=tokens.device)
@@ -63,34 +64,68 @@ class NearTrunk:
                 computed, others stay unchanged.
             span: The tokens that are returned.
         """
-        places = torch.arange(tokens.shape[1] // RATIO, device=tokens.device)
-        chosen = torch.zeros_like(places, dtype=torch.bool)
-        for start, end in near:
-            chosen |= (places >= start // RATIO - MARGIN) & (places <= (end - 1) // RATIO + MARGIN)
-        bins = places[chosen]
+        bins = self._near(near)
         result = self._kept["trunk"][:, slice(*span)].repeat(len(tokens), 1, 1)
         at = _tokens_of(bins)
         inside = at[(at >= span[0]) & (at < span[1])]
         result[:, inside - span[0]] = self._pass(tokens, bins, span)
         return result
 
+    def maps(self, tokens: Tensor, near: Sequence[Span]) -> Tensor:
+        """Returns what ``Network.trunk`` says of contacts, (batch, cells, bins, bins).
+
+        Args:
+            tokens: As encoded; (batch, tokens, channels).
+            near: The changed tokens and those whose contacts matter. Contacts between bins within
+                ``MARGIN`` of them are computed.
+        """
+        if "maps" not in self._kept:
+            self._halves(self._unchanged, torch.arange(len(self._turns[0]) // RATIO))
+        halves = self._halves(tokens, self._near(near))
+        return (halves + halves.transpose(2, 3)) / 2
+
+    def _near(self, spans: Sequence[Span]) -> Tensor:
+        """Returns the bins that are computed."""
+        cosine, _ = self._turns
+        places = torch.arange(len(cosine) // RATIO, device=cosine.device)
+        chosen = torch.zeros_like(places, dtype=torch.bool)
+        for start, end in spans:
+            chosen |= (places >= start // RATIO - MARGIN) & (places <= (end - 1) // RATIO + MARGIN)
+        return places[chosen]
+
+    def _halves(self, tokens: Tensor, bins: Tensor) -> Tensor:
+        """Returns contacts as the rows of pairs say them, which columns need not agree with."""
+        pairs, _ = self._paired(self._before_pairs(tokens, _tokens_of(bins)), bins)
+        said = self._network.pairs.maps(pairs.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return self._whole("maps", said, 2, bins)
+
     def _pass(self, tokens: Tensor, bins: Tensor, span: Span) -> Tensor:
         """Returns the tokens of some bins that lie in a span; the first call keeps what it sees."""
         at = _tokens_of(bins)
-        x = tokens[:, at]
         network = self._network
-        first_scan = len(network.attention) - len(network.scans)
-        layers = zip(network.attention, network.feed_forward, strict=True)
-        for number, (attend, feed) in enumerate(layers):
-            if number == first_scan:
-                x = x + self._told(network.pairs, x, bins)
-            if number >= first_scan:
-                x = self._scanned(number, cast("Scan", network.scans[number - first_scan]), x, at)
+        x = self._before_pairs(tokens, at)
+        pairs, means = self._paired(x, bins)
+        x = x + network.pairs.tell(pairs, network.pairs.values(means))
+        for number, scan in enumerate(network.scans, self._first_scan):
+            x = self._scanned(number, cast("Scan", scan), x, at)
             last = number == len(network.attention) - 1
             only = (at >= span[0]) & (at < span[1]) if last else slice(None)
-            x = feed(self._attended(number, cast("Attention", attend), x, at, only))
+            x = self._layer(number, x, at, only)
         normed: Tensor = network.token_norm(x)
         return normed
+
+    def _before_pairs(self, tokens: Tensor, at: Tensor) -> Tensor:
+        x = tokens[:, at]
+        for number in range(self._first_scan):
+            x = self._layer(number, x, at, slice(None))
+        return x
+
+    def _layer(self, number: int, x: Tensor, at: Tensor, only: Tensor | slice) -> Tensor:
+        attend = cast("Attention", self._network.attention[number])
+        fed: Tensor = self._network.feed_forward[number](
+            self._attended(number, attend, x, at, only)
+        )
+        return fed
 
     def _whole(self, name: str, part: Tensor, axis: int, at: Tensor) -> Tensor:
         """Returns what was kept with a part put in; keeps the part the first time."""
@@ -110,13 +145,15 @@ class NearTrunk:
         )
         return layer.attend(x[:, only], q[:, :, only], keys, values)
 
-    def _told(self, pairs: Pairs, x: Tensor, bins: Tensor) -> Tensor:
+    def _paired(self, x: Tensor, bins: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the rows of pairs of some bins, and the means of all bins."""
+        pairs = self._network.pairs
         means = self._whole("bins", pairs.bins(x), 1, bins)
         rows = pairs.meet(means, bins)
         for number, block in enumerate(cast("Sequence[PairBlock]", pairs.blocks)):
             normed = self._whole(f"pairs {number}", block.normed(rows), 2, bins)
             rows = block.rows(rows, normed, bins)
-        return pairs.tell(rows, pairs.values(means))
+        return rows, means
 
     def _scanned(self, number: int, scan: Scan, x: Tensor, at: Tensor) -> Tensor:
         onward, back = scan.gates(x)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from app.errors import ComputationError
 from app.inference.requests import AttributionRequest, MutagenesisRequest, Readout
-from models.base import SequenceModel, Substitution, Window
+from models.base import SequenceModel, Substitution, Window, in_windows
 from models.card import Track
 
 log = logging.getLogger(__name__)
@@ -98,11 +98,7 @@ def attribute(model: SequenceModel, request: AttributionRequest, one_hot: Tensor
     asked = one_hot.detach().clone().requires_grad_()
     with torch.enable_grad():
         output = model.predict(asked, [track])[track.id].float()
-        bins = [
-            output[:, start // track.resolution : end // track.resolution]
-            for start, end in request.readout.windows
-        ]
-        number = read_out(torch.cat(bins, dim=1), request.readout)[0]
+        number = read_out(in_windows(output, track, request.readout.windows), request.readout)[0]
         explained = torch.log(number + PSEUDOCOUNT) if request.readout.score == "lfc" else number
         (gradient,) = torch.autograd.grad(explained, asked)
     gradient = gradient[0, request.start : request.end]

@@ -42,8 +42,10 @@ Floats = NDArray[np.float32]
 MAX_WIDTH = 500
 #: bp on either side of the middle of an interval that its first read-out covers.
 MASK_HALF = 1_000
-#: Modalities whose output is not a row of bins.
-WITHOUT_READOUT = ("CONTACT_MAPS", "SPLICE_JUNCTIONS")
+#: Bins of a contact map on either side of the middle of an interval that its first read-out covers.
+CONTACT_BINS = 5
+#: Modalities whose output has no bins.
+WITHOUT_READOUT = ("SPLICE_JUNCTIONS",)
 #: Modalities of probabilities, of which the difference is told, not the ratio.
 PROBABILITIES = ("SPLICE_SITES", "SPLICE_SITE_USAGE", "BASE_PROBABILITY", "ELEMENTS")
 #: Every eighth base first, then those between: residues modulo 8 in the order of their jobs.
@@ -180,7 +182,7 @@ def readout_of(
     """
     if track.modality in WITHOUT_READOUT:
         raise BadInputError(
-            f"{track.name} is not a row of values along the genome, so it cannot be read out. "
+            f"{track.name} has no bins along the genome, so it cannot be read out. "
             "Choose another track."
         )
     low, high = min(start for start, _ in masks), max(end for _, end in masks)
@@ -198,6 +200,11 @@ def readout_of(
             joined[-1] = (joined[-1][0], max(right, joined[-1][1]))
         else:
             joined.append((left, right))
+    if track.modality == "CONTACT_MAPS" and (len(joined) > 1 or right - left < 2 * res):
+        raise BadInputError(
+            "Contacts are read out across the middle of one interval of at least two bins "
+            f"({2 * res:,} bp). Choose a wider read-out."
+        )
     return Readout(track.id, tuple(joined), score)
 
 

@@ -13,7 +13,13 @@ from app.errors import BadInputError, LimitError, NotFoundError
 from app.genome.catalogue import Bundle
 from app.genome.genes import Transcript
 from app.genome.locus import format_interval, parse_locus
-from app.inference.mutagenesis import MASK_HALF, MAX_WIDTH, WITHOUT_READOUT, default_score
+from app.inference.mutagenesis import (
+    CONTACT_BINS,
+    MASK_HALF,
+    MAX_WIDTH,
+    WITHOUT_READOUT,
+    default_score,
+)
 from app.inference.requests import Attribution, Score
 from app.web.transcripts import longest_per_gene
 from models.card import ModelCard, Track
@@ -146,11 +152,20 @@ def mask_text(ism: Ism) -> str:
     return format_interval(Interval(chromosome, int(start) - 1, int(end)))
 
 
+def place_text(ism: Ism, track: Track) -> str:
+    """Returns where a track is read out, as people read it."""
+    across = "across the middle of " if track.modality == "CONTACT_MAPS" else ""
+    return across + mask_text(ism)
+
+
 def mask_choices(ism: Ism, bundle: Bundle, card: ModelCard) -> list[tuple[str, str]]:
     """Returns masks that one may choose, each with what people read; that of the link first."""
-    found = [ism.mask, _plain(_around(ism.interval)), _plain(ism.interval)]
-    for gene in near_genes(ism.interval, bundle, card)[:MAX_GENES]:
-        found += [f"tss:{gene.symbol}", f"exons:{gene.symbol}"]
+    track = _track(ism.track, card)
+    found = [ism.mask, _plain(_around(ism.interval, track))]
+    if track.modality != "CONTACT_MAPS":
+        found.append(_plain(ism.interval))
+        for gene in near_genes(ism.interval, bundle, card)[:MAX_GENES]:
+            found += [f"tss:{gene.symbol}", f"exons:{gene.symbol}"]
     return [(mask, mask_text(replace(ism, mask=mask))) for mask in dict.fromkeys(found)]
 
 
@@ -159,7 +174,7 @@ def default_mask(interval: Interval, track: Track, bundle: Bundle, card: ModelCa
     for gene in near_genes(interval, bundle, card) if track.modality in AT_GENES else ():
         if track.strand in (".", gene.strand):
             return f"{AT_GENES[track.modality]}:{gene.symbol}"
-    return _plain(_around(interval))
+    return _plain(_around(interval, track))
 
 
 def near_genes(interval: Interval, bundle: Bundle, card: ModelCard) -> list[Transcript]:
@@ -206,10 +221,10 @@ def _word(text: str, known: Sequence[Word], what: str) -> Word | None:
     return None
 
 
-def _around(interval: Interval) -> Interval:
+def _around(interval: Interval, track: Track) -> Interval:
+    half = CONTACT_BINS * track.resolution if track.modality == "CONTACT_MAPS" else MASK_HALF
     middle = (interval.start + interval.end) // 2
-    start = max(middle - MASK_HALF, 0)
-    return Interval(interval.chromosome, start, middle + MASK_HALF + 1)
+    return Interval(interval.chromosome, max(middle - half, 0), middle + half + 1)
 
 
 def _plain(interval: Interval) -> str:

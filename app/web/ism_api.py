@@ -16,7 +16,7 @@ from app.inference.explanations import Answer, Seqlet, seqlets
 from app.inference.mutagenesis import Located, Target, located
 from app.web.asked import asked_json, asked_text, view_query
 from app.web.describe import JSON
-from app.web.ism import Ism, mask_text, masks
+from app.web.ism import Ism, masks, place_text
 from app.web.ism_table import METHOD_TEXTS, SCORE_TEXTS, ism_tsv, reference_bases
 from app.web.rows import LABELS
 from app.web.services import services
@@ -203,7 +203,7 @@ def _about(seen: View, wanted: Ism, track: Track, found: Located) -> JSON:
         "readout": {
             "label": label,
             "unit": track.unit,
-            "mask_text": mask_text(wanted),
+            "mask_text": place_text(wanted, track),
             "score_text": SCORE_TEXTS[wanted.score],
         },
     }

@@ -8,7 +8,7 @@ from app.inference.mutagenesis import Located
 from app.inference.prediction_files import Prediction
 from app.inference.requests import Score
 from app.web.describe import JSON
-from app.web.ism import Ism, mask_text
+from app.web.ism import Ism, place_text
 from app.web.view import View
 from models.card import Track
 
@@ -43,7 +43,7 @@ def ism_tsv(seen: View, ism: Ism, track: Track, found: Located, answer: JSON) ->
     edits = ", ".join(edit.text for edit in seen.state.edits)
     about = {
         "coordinates": "1-based positions on the reference; an inserted base has none",
-        "read-out": f"{track.id} over {mask_text(ism)}",
+        "read-out": f"{track.id}, {place_text(ism, track)}",
         "unit": track.unit,
         "effect": SCORE_TEXTS[ism.score],
         "contribution": METHOD_TEXTS[ism.method],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,11 @@ from app.inference.mutagenesis import (
     chunks,
     default_score,
     located,
+    readout_of,
 )
 from app.inference.requests import AttributionRequest, Readout, sequence_sha256
 from app.inference.store import ResultStore
+from app.inference.windows import Window
 from app.settings import Settings
 from models.card import ModelCard, Track
 
@@ -293,6 +296,18 @@ def test_region_that_is_deleted_is_refused(pwm, tmp_path):
     alternate = Allele(Haplotype("c", (Replacement(1490, 1510, ""),)), alternate=True)
     with pytest.raises(BadInputError, match="The edits delete all of it"):
         located(card, reference, Interval("c", 1500, 1508), track, [(1600, 1700)], "lfc", alternate)
+
+
+def test_contacts_are_read_across_the_middle_of_one_interval():
+    track = Track("m/CONTACT_MAPS/x/.", "CONTACT_MAPS", "x", ".", 100, "contacts")
+    window = Window(Interval("c", 0, 3_000), Interval("c", 1_000, 2_000), Interval("c", 0, 3_000))
+    found = readout_of(track, window, [(1_250, 1_651)], "lfc")
+    assert found == Readout(track.id, ((200, 700),), "lfc")
+    for masks in ([(1_210, 1_290)], [(1_000, 1_300), (1_500, 1_900)]):
+        with pytest.raises(BadInputError, match="at least two bins"):
+            readout_of(track, window, masks, "lfc")
+    with pytest.raises(BadInputError, match="no bins"):
+        readout_of(replace(track, modality="SPLICE_JUNCTIONS"), window, [(1_250, 1_651)], "lfc")
 
 
 def test_probabilities_are_told_by_their_difference():

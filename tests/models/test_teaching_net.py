@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,12 @@ import torch
 from app.inference.attribution import attribute
 from app.inference.compute import one_hot
 from app.inference.requests import AttributionRequest, Readout
-from models.base import SequenceModel, Substitution
+from models.base import SequenceModel, Substitution, in_windows
+from models.card import Track
 from models.registry import cards, open_model
 from models.staged import StagedModel
 from models.teaching.cells import cells
+from models.teaching.contacts import BIN
 from models.teaching.motifs import decode
 from models.teaching.oracle import oracle
 from models.teaching.stories import read_stories, teach1
@@ -126,6 +130,64 @@ def test_stages_give_the_numbers_of_full_passes(start, place):
         assert off.max() < 1e-5 + 0.01 * largest, key
     if place < CARD.input_width - CARD.crop:  # near enough to matter, so that it can fail
         assert any((values[1:] - values[0]).abs().max() > 1e-4 for values in slow.values())
+
+
+def test_contacts_across_a_boundary_rise_where_it_is_lost_as_the_oracle_says():
+    """Insulation of a CTCF site, base by base: staged against full passes, and the oracle."""
+    at = STORY.causal.position - 1
+    start = at - CARD.input_width // 2
+    codes = teach1("chrT2").codes[start : start + CARD.input_width]
+    text, place = decode(codes), CARD.input_width // 2
+    some = [t for t in CARD.tracks if t.name in ("myoblast-Hi-C", "hepatocyte-Hi-C")]
+    changes = [Substitution(place, "ACGT".index(STORY.causal.alt)), Substitution(place - 30, 0)]
+    middle = (place - CARD.crop) // BIN
+    windows = [((middle - 5) * BIN, (middle + 6) * BIN)]
+    model = open_model(CARD, [], torch.device("cpu"))
+    with torch.inference_mode():
+        fast = model.predict_substitutions(one_hot(text), changes, some, windows)
+        slow = SequenceModel.predict_substitutions(model, one_hot(text), changes, some, windows)
+    mutant = text[:place] + STORY.causal.alt + text[place + 1 :]
+    true = [oracle(one, CARD.input_width // BIN).contacts for one in (text, mutant)]
+    first = CARD.crop // BIN + middle
+    for track in some:
+        assert fast[track.id].shape == (3, 25)
+        largest = (slow[track.id][1:] - slow[track.id][0]).abs().max()
+        assert (fast[track.id] - slow[track.id]).abs().max() < 1e-5 + 0.01 * largest
+        said = np.log(fast[track.id].mean(dim=1).numpy())
+        cell = [c.key for c in cells()].index(track.name.removesuffix("-Hi-C"))
+        lost, kept = (
+            np.log(np.mean([one[cell, i, j - i] for i in range(first - 5, first)
+                            for j in range(first + 1, first + 6)]))
+            for one in (true[1], true[0])
+        )  # fmt: skip
+        assert lost - kept > 0.2
+        assert said[1] - said[0] > 0.5 * (lost - kept)
+        assert abs(said[2] - said[0]) < 0.1 * (said[1] - said[0])
+
+
+@pytest.mark.parametrize(("start", "end"), [(3, 9), (3, 10), (0, 2)])
+def test_contacts_of_a_window_are_those_between_its_halves(start, end):
+    """Whatever the unit; pairs that are not predicted do not count."""
+    matrix = np.random.default_rng(1).random((2, 12, 12)).astype(np.float32)
+    matrix += matrix.transpose(0, 2, 1)
+    near = np.abs(np.subtract.outer(np.arange(12), np.arange(12))) < 2
+    half = (end - start) // 2
+    wanted = [
+        [one[i, j] for i in range(start, start + half) for j in range(end - half, end)]
+        for one in matrix
+    ]
+    track = Track("m/CONTACT_MAPS/x/.", "CONTACT_MAPS", "x", ".", 10, "contacts")
+    windows = [(start * 10, end * 10)]
+    found = in_windows(torch.from_numpy(matrix), track, windows)
+    np.testing.assert_array_equal(found, wanted)
+    logs = np.where(near, np.nan, np.log(matrix))
+    found = in_windows(torch.from_numpy(logs), replace(track, unit="ln observed/expected"), windows)
+    known = [
+        [one[i, j] for i in range(start, start + half) for j in range(end - half, end)
+         if j - i > 1]
+        for one in matrix
+    ]  # fmt: skip
+    np.testing.assert_allclose(found, known, rtol=1e-5)
 
 
 def test_trunk_near_everything_is_the_trunk():
