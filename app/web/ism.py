@@ -154,8 +154,8 @@ def mask_text(ism: Ism) -> str:
 
 def place_text(ism: Ism, track: Track) -> str:
     """Returns where a track is read out, as people read it."""
-    across = "across the middle of " if track.modality == "CONTACT_MAPS" else ""
-    return across + mask_text(ism)
+    contacts = track.modality == "CONTACT_MAPS"
+    return f"{'across the middle of' if contacts else 'over'} {mask_text(ism)}"
 
 
 def mask_choices(ism: Ism, bundle: Bundle, card: ModelCard) -> list[tuple[str, str]]:

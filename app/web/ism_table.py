@@ -43,7 +43,7 @@ def ism_tsv(seen: View, ism: Ism, track: Track, found: Located, answer: JSON) ->
     edits = ", ".join(edit.text for edit in seen.state.edits)
     about = {
         "coordinates": "1-based positions on the reference; an inserted base has none",
-        "read-out": f"{track.id}, {place_text(ism, track)}",
+        "read-out": f"{track.id} {place_text(ism, track)}",
         "unit": track.unit,
         "effect": SCORE_TEXTS[ism.score],
         "contribution": METHOD_TEXTS[ism.method],
