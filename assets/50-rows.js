@@ -20,8 +20,8 @@
     const colour = row.style.color || `var(--modality-${row.modality.toLowerCase()})`;
     node.style.setProperty("--chip", colour);
     const strand = { "+": " +", "-": " \u2212", "+-": " \u00b1" }[row.strand] || "";
-    // In a simulated genome every row wears the badge, and the names need not say it again.
-    const { simulated } = ls.state().view.genome;
+    // In a simulated view every row wears the badge, and the names need not say it again.
+    const { simulated } = ls.state().view;
     const name = row.biosample ? row.biosample.name : row.title;
     head.append(make("b", "", (simulated ? name.replace(" (simulated)", "") : name) + strand));
     const first = row.predicted[0] || row.observed[0];

@@ -59,7 +59,7 @@
   ls.on("settled", (view) => {
     ls.page.then(() => {
       if (ls.state().view !== view) return;
-      document.body.classList.toggle("simulated", Boolean(view.genome.simulated));
+      document.body.classList.toggle("simulated", Boolean(view.simulated));
       $("licence-note").textContent = (view.model && view.model.licence_note) || "";
       $("validation").textContent = view.model
         ? `Numbers checked by ${view.model.validation}`

@@ -256,7 +256,7 @@
       ways.append(one);
     }
     node.append(ways);
-    if (view.genome.simulated) node.append(make("span", "row-simulated", "simulated"));
+    if (view.simulated) node.append(make("span", "row-simulated", "simulated"));
     if (drawn && ism.show === "heat") {
       [..."ACGT"].forEach((letter, i) => {
         const mark = make("span", `ism-base base-${letter}`, letter);

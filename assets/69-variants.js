@@ -102,8 +102,9 @@
   async function showOrigin() {
     const [{ genomes }, { models }] = await served();
     const genome = genomes.find((one) => one.id === asked.genome);
-    document.body.classList.toggle("simulated", Boolean(genome && genome.simulated));
     const model = models.find((one) => one.id === asked.model);
+    const simulated = [genome, model].some((one) => one && one.simulated);
+    document.body.classList.toggle("simulated", simulated);
     $("variants-licence").textContent = (model && model.licence_note) || "";
   }
 

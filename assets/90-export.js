@@ -58,6 +58,7 @@
     lines.push(linkOf(view.query));
     const badges = ["not for clinical use"];
     if (genome.simulated) badges.unshift("simulated: nothing here is a measurement of an organism");
+    else if (view.simulated) badges.unshift("simulated: what is predicted follows made-up rules");
     if (predicted && model.licence_note) badges.push(model.licence_note);
     if (failed) badges.push(`not all of it could be predicted: ${failed}`);
     return [...lines, badges.join(" \u00b7 ")];
@@ -197,7 +198,7 @@
     if (!view) return;
     const text = locus ? view.query.replace(/(^|&)locus=[^&]*/, `$1locus=${locus}`) : view.query;
     const body = ls.openDrawer("Export");
-    if (view.genome.simulated) body.append(make("p", "row-simulated export-badge", "simulated"));
+    if (view.simulated) body.append(make("p", "row-simulated export-badge", "simulated"));
     if (!row) pictures(body, text);
     const of = row ? `${row.label} ${row.biosample ? row.biosample.name : row.title}` : "the rows";
     section(

@@ -59,7 +59,7 @@
       program: view.program,
       saved: new Date().toISOString(),
       genome: view.genome.name,
-      simulated: view.genome.simulated,
+      simulated: view.simulated,
       locus: view.locus.text,
       view: view.query,
       notes: notes(),

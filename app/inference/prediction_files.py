@@ -96,7 +96,7 @@ class Prediction:
             "genome": bundle.id,
             "assembly": bundle.assembly,
             "reference": bundle.reference.checksum,
-            "simulated": bundle.simulated,
+            "simulated": bundle.simulated or (card is not None and card.simulated),
             "interval": format_interval(self.interval),
             "coordinates": "0-based half-open, as in BED",
             **self.about,

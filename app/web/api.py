@@ -222,6 +222,7 @@ def view() -> JSON:
         "query": state.to_query(),
         "notices": seen.notices,
         "genome": describe.genome(bundle),
+        "simulated": seen.simulated,
         "locus": describe.locus(bundle, state.locus),
         "file": file_stem(seen),
         "program": PROGRAM,

@@ -55,6 +55,7 @@ def model(card: ModelCard) -> JSON:
         "paper": card.paper,
         "licence": card.licence,
         "licence_note": card.licence_note,
+        "simulated": card.simulated,
         "genomes": list(card.genomes),
         "input_width": card.input_width,
         "output_width": card.output_width,

@@ -127,7 +127,7 @@ def snippet(seen: View, link: str, file: str) -> str:
         file: What the picture is called that the program writes.
     """
     bundle, state = seen.bundle, seen.state
-    notice = "Simulated, not for clinical use." if bundle.simulated else "Not for clinical use."
+    notice = "Simulated, not for clinical use." if seen.simulated else "Not for clinical use."
     drawn = [row for row in seen.rows if row.kind == "signal" and row.modality != "OWN"]
     if state.own:
         notice += " The tracks that the visitor has brought are left out."

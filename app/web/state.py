@@ -311,11 +311,11 @@ def _known(kind: str, text: str, known: Mapping[str, T] | Sequence[str]) -> str:
 def default_card(bundle: Bundle, cards: Mapping[str, ModelCard]) -> ModelCard | None:
     """Returns the model meant for this assembly that predicts the most modalities.
 
-    If there is none, one of all may do, since many a bundle names no assembly; but nothing
-    is predicted of a simulated genome by a model of a real one unless it is asked for.
+    If there is none, one of all may do, since many a bundle names no assembly; but a model of a
+    simulated genome reads a real one only if it is asked for, and the other way round.
     """
     suited = [card for card in cards.values() if bundle.assembly in card.genomes]
-    others = [] if bundle.simulated else list(cards.values())
+    others = [] if bundle.simulated else [card for card in cards.values() if not card.simulated]
     return max(
         suited or others, key=lambda card: len({t.modality for t in card.tracks}), default=None
     )

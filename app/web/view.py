@@ -29,6 +29,11 @@ class View:
     notices: list[str]
 
     @property
+    def simulated(self) -> bool:
+        """Whether the genome is made up, or what is predicted of it."""
+        return self.bundle.simulated or (self.card is not None and self.card.simulated)
+
+    @property
     def predicted(self) -> list[Track]:
         """Every predicted track in the rows."""
         return [track for row in self.rows for track in row.predicted]

@@ -57,7 +57,7 @@ class Column(NamedTuple):
 def file_stem(seen: View) -> str:
     """Returns what files of a view are called; what is simulated says so."""
     locus = seen.state.locus
-    words = ["locuscope", *(["simulated"] if seen.bundle.simulated else []), seen.bundle.id]
+    words = ["locuscope", *(["simulated"] if seen.simulated else []), seen.bundle.id]
     words.append(f"{locus.chromosome}-{locus.start + 1}-{locus.end}")
     return re.sub(r"[^\w.-]", "-", "_".join(words))
 

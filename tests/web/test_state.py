@@ -17,7 +17,9 @@ from app.genome.bundle_file import SuggestedView
 from app.genome.catalogue import Bundle, Catalogue
 from app.genome.edits import SequenceEdit, variant_edit
 from app.web.rows import RowStyle, all_rows, rows
-from app.web.state import MAX_QUERY, Highlight, ViewState, from_query
+from app.web.state import MAX_QUERY, Highlight, ViewState, default_card, from_query
+from app.web.view import View
+from models import registry
 from models.card import ModelCard
 
 
@@ -353,3 +355,15 @@ KEY_OF = {
 def test_every_part_of_a_view_has_a_key_that_is_documented() -> None:
     names = {field.name for field in fields(ViewState)} - {"edits"}
     assert {KEY_OF.get(name, name) for name in names} | {"variant", "edit"} == documented_keys()
+
+
+def test_simulated_model_reads_a_real_genome_only_if_it_is_asked_for(bundle, cards, catalogue):
+    known = registry.cards([])
+    assert known["teaching"].simulated
+    assert not bundle.simulated
+    assert default_card(bundle, {"teaching": known["teaching"]}) is None
+    assert default_card(bundle, known | cards).simulated is False
+    state, notices = from_query("genome=toy1&model=teaching", catalogue, known)
+    assert (state.model, notices) == ("teaching", [])
+    assert View(state, bundle, known["teaching"], [], []).simulated
+    assert not View(state, bundle, cards["toy"], [], []).simulated
