@@ -21,6 +21,7 @@ from app.web.api import FOREVER
 from app.web.services import Services
 from app.web.tiles import MAX_TRACKS
 from app.web.versions import LOOK_SECONDS
+from tests.inference.helpers import until
 from tests.web.conftest import Worker, gc_share, signal
 from tests.web.test_agreement import pearson, ranks
 from tests.web.test_tiles import unpack
@@ -114,11 +115,13 @@ def test_where_no_files_are_here_the_default_is_what_a_worker_holds(
     path, kept = weights / "toy" / "toy.bin", weights / "toy" / "toy.kept"
     path.rename(kept)
     try:
+        until(lambda: services.missing(two["toy"]))  # files are looked at once a second
         assert list(services.preferred_cards()) == ["toy", "baskerville-human74"]
         worker.desk.show(WorkerInfo(worker.desk.worker, ("toy",), "cpu", (), ""))
         assert list(services.preferred_cards()) == ["baskerville-human74", "toy"]
     finally:
         kept.rename(path)
+        until(lambda: not services.missing(two["toy"]))
 
 
 def test_workers_are_not_asked_where_the_files_are_here(
