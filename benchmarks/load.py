@@ -129,6 +129,7 @@ def main(visitors: int, seconds: float, rest: float) -> None:
     """Starts Locuscope, predicts what will be looked at, and lets the visitors in."""
     kept = os.environ.get("LOCUSCOPE_CACHE_DIR")  # else all is predicted anew
     cache = Path(kept or tempfile.mkdtemp(prefix="locuscope-load-"))
+    cache.mkdir(parents=True, exist_ok=True)
     os.environ["LOCUSCOPE_RATE"] = "100000"  # they all come from one address
     site = Site(BUNDLE, REPOSITORY / "models" / "weights", cache)
     try:
