@@ -35,7 +35,7 @@ ChangedTrunk = Callable[[Tensor, Span, Sequence[Span]], Tensor]
 BATCH = {"cpu": 3}
 
 
-class _Reference(NamedTuple):
+class Unchanged(NamedTuple):
     """What is kept of the unchanged sequence between calls."""
 
     one_hot: Tensor
@@ -59,7 +59,7 @@ class StagedModel(SequenceModel):
     stride: int
     encoder_reach: int
     decoder_reach: int
-    _reference: _Reference | None = None
+    _reference: Unchanged | None = None
 
     @abstractmethod
     def encode(self, one_hot: Tensor) -> tuple[Tensor, Skips]:
@@ -111,7 +111,7 @@ class StagedModel(SequenceModel):
 
     def _predict_some(
         self,
-        whole: _Reference,
+        whole: Unchanged,
         substitutions: Sequence[Substitution],
         tracks: Sequence[Track],
         windows: Sequence[Window],
@@ -140,17 +140,17 @@ class StagedModel(SequenceModel):
                 found[track.id].append(decoded[track.id][:, first - zero : last - zero])
         return {name: torch.cat(parts, dim=1) for name, parts in found.items()}
 
-    def _encoded(self, one_hot: Tensor) -> _Reference:
+    def _encoded(self, one_hot: Tensor) -> Unchanged:
         """Encodes the unchanged sequence, once as long as it stays the same."""
         known = self._reference
         if known is None or not torch.equal(known.one_hot, one_hot):
             tokens, skips = self.encode(one_hot)
             trunk = self.changed_trunk(tokens)
-            known = self._reference = _Reference(one_hot, tokens, skips, trunk, {})
+            known = self._reference = Unchanged(one_hot, tokens, skips, trunk, {})
         return known
 
     def _splice(
-        self, whole: _Reference, tokens: Tensor, substitutions: Sequence[Substitution]
+        self, whole: Unchanged, tokens: Tensor, substitutions: Sequence[Substitution]
     ) -> tuple[int, int, Skips]:
         """Writes the tokens that differ into ``tokens``, one row a changed sequence.
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from models.base import Substitution, Window, in_windows
 from models.card import Track
-from models.staged import BATCH, ChangedTrunk, Skips, Span, StagedModel, hull
+from models.staged import ChangedTrunk, Skips, Span, StagedModel, Unchanged, hull
 from models.teaching.cells import Cell, cells
 from models.teaching.contacts import BIN
 from models.teaching.motifs import jaspar, score_at_rate
@@ -303,44 +303,25 @@ class TeachingNet(StagedModel):
 
         return trunk
 
-    def predict_substitutions(
+    def _predict_some(
         self,
-        one_hot: Tensor,
+        whole: Unchanged,
         substitutions: Sequence[Substitution],
         tracks: Sequence[Track],
         windows: Sequence[Window],
     ) -> dict[str, Tensor]:
-        """Predicts windows of changed sequences; see ``SequenceModel.predict_substitutions``."""
+        """Reads contact maps from the pairs of bins, all else as ``StagedModel`` does."""
         maps = [track for track in tracks if track.modality == "CONTACT_MAPS"]
-        others = [track for track in tracks if track not in maps]
-        found: dict[str, Tensor] = {}
-        if others:
-            found |= super().predict_substitutions(one_hot, substitutions, others, windows)
+        others = [track for track in tracks if track.modality != "CONTACT_MAPS"]
+        found = super()._predict_some(whole, substitutions, others, windows) if others else {}
         if maps:
-            found |= self._changed_contacts(one_hot, substitutions, maps, windows)
-        return found
-
-    def _changed_contacts(
-        self,
-        one_hot: Tensor,
-        substitutions: Sequence[Substitution],
-        tracks: Sequence[Track],
-        windows: Sequence[Window],
-    ) -> dict[str, Tensor]:
-        """Does for contact maps what ``predict_substitutions`` does for all."""
-        whole = self._encoded(one_hot)
-        size = BATCH.get(one_hot.device.type, len(substitutions))
-        spans = [self._token_span(window, whole.tokens.shape[-1]) for window in windows]
-        found: dict[str, list[Tensor]] = {track.id: [] for track in tracks}
-        parts = [substitutions[i : i + size] for i in range(0, len(substitutions), size)]
-        for part in ([], *parts):  # without substitutions the unchanged sequence comes out
-            tokens, near = whole.tokens.repeat(max(len(part), 1), 1, 1), spans
-            if part:
-                near = [self._splice(whole, tokens, part)[:2], *spans]
+            near = [self._token_span(window, whole.tokens.shape[-1]) for window in windows]
+            tokens = whole.tokens.repeat(max(len(substitutions), 1), 1, 1)
+            if substitutions:
+                near.append(self._splice(whole, tokens, substitutions)[:2])
             contacts = self._contacts(self._near.maps(tokens.transpose(1, 2), near))
-            for track in tracks:
-                found[track.id].append(in_windows(contacts[track.id], track, windows))
-        return {name: torch.cat(rows) for name, rows in found.items()}
+            found |= {track.id: in_windows(contacts[track.id], track, windows) for track in maps}
+        return found
 
     def decode(self, tokens: Tensor, skips: Skips, tracks: Sequence[Track]) -> dict[str, Tensor]:
         """Turns tokens into tracks of bases and of bins; see ``StagedModel.decode``."""

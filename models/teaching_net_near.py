@@ -80,7 +80,7 @@ class NearTrunk:
                 ``MARGIN`` of them are computed.
         """
         if "maps" not in self._kept:
-            self._halves(self._unchanged, torch.arange(len(self._turns[0]) // RATIO))
+            self._halves(self._unchanged, self._near([(0, tokens.shape[1])]))
         halves = self._halves(tokens, self._near(near))
         return (halves + halves.transpose(2, 3)) / 2
 
