@@ -169,12 +169,27 @@
       signal,
     });
 
+  // Notes each question about a thing; the answer is news unless one asked later came before it.
+  function inOrder() {
+    const answered = new Map();
+    let count = 0;
+    return (key) => {
+      const turn = ++count;
+      return () => {
+        if ((answered.get(key) || 0) > turn) return false;
+        answered.set(key, turn);
+        return true;
+      };
+    };
+  }
+
   Object.assign(window.locuscope, {
     TILE,
     ServerError,
     request,
     json,
     post,
+    inOrder,
     number,
     locusText,
     positionText,

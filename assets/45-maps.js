@@ -44,9 +44,12 @@
     return { header, maps };
   }
 
+  const asked = ls.inOrder();
+
   async function fetchRow(view, row, signal) {
     const key = address(view, row);
     if (held.has(key) && !held.get(key).header.partial) return;
+    const isNews = asked(row.id);
     const version = row.part === "observed" ? view.data.v : ls.tileVersion();
     const found = { error: null };
     try {
@@ -61,6 +64,7 @@
       if (!(error instanceof ls.ServerError)) throw error;
       Object.assign(found, { header: { partial: true, loops: [], domains: [] }, maps: [], error: error.message });
     }
+    if (!isNews()) return;
     held.delete(key);
     held.set(key, found);
     while (held.size > MAX_HELD) held.delete(held.keys().next().value);

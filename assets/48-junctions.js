@@ -29,8 +29,11 @@
     return query.toString();
   }
 
+  const asked = ls.inOrder();
+
   async function fetchRow(view, row, signal) {
     const key = address(view, row);
+    const isNews = asked(row.id);
     let found;
     try {
       found = await ls.json(`/api/v1/junctions?${key}`, { signal });
@@ -39,6 +42,7 @@
       if (!(error instanceof ls.ServerError)) throw error;
       found = { lists: [{ part: "observed", error: error.message }], unit: "" };
     }
+    if (!isNews()) return;
     held.delete(key);
     held.set(key, found);
     while (held.size > MAX_HELD) held.delete(held.keys().next().value);

@@ -231,6 +231,35 @@ def test_fallen_boundary_is_a_gain_and_flipping_alleles_asks_for_nothing(maps: P
     assert abs(inside) < change["value"] / 3
 
 
+#: Holds back the first answer about a map until others have come, and makes a failure of it.
+LATE = """
+const real = window.fetch; let first = true;
+window.fetch = (...asked) => {
+  if (!first || !String(asked[0]).includes("/api/v1/contacts")) return real(...asked);
+  first = false;
+  return new Promise((come) => setTimeout(() => {
+    const text = JSON.stringify({ error: { message: "too late" } });
+    come(new Response(text, { status: 500, headers: { "Content-Type": "application/json" } }));
+    setTimeout(() => { window.late = true; }, 300);
+  }, 8000));
+};
+"""
+
+
+def test_answer_that_comes_late_does_not_replace_a_newer_one(maps: Page) -> None:
+    script = maps.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": LATE})
+    try:
+        # Nobody has looked here before, so the map is asked for again as windows become ready.
+        opened(maps, **FENCE_VIEW | {"locus": "chrT3:900,001-940,000"})
+        badge = ".row-label[data-kind=contacts] .badge"
+        before = maps.until(f"return document.querySelector('{badge}').textContent", what="r")
+        maps.until("return window.late")
+        assert maps.text(badge) == before
+        assert "too late" not in maps.run("return document.body.textContent")
+    finally:
+        maps.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
 def test_canvas_follows_the_hand_and_square_keeps_the_axis(maps: Page) -> None:
     opened(maps, **FENCE_VIEW)
     middle = (FENCE.start + FENCE.end) // 2
