@@ -9,6 +9,7 @@
   const MOST_BP = 500;
   const USUAL_BP = 200;
   const READABLE_PX = 400; // a narrower interval is zoomed to when it is chosen
+  const NAMES = { ism: "ISM", gradient: "Gradient \u00d7 input", deeplift: "DeepLIFT/SHAP" };
   const SHOW = { logo: "Logo", heat: "Heat map", lollipop: "Strongest" };
 
   let key = ""; // names what `found` answers
@@ -239,7 +240,7 @@
     node.style.height = `${at.height}px`;
     const { ism } = view;
     const head = make("div", "row-head");
-    head.append(make("b", "", ism.method === "ism" ? "ISM" : "Gradient \u00d7 input"));
+    head.append(make("b", "", NAMES[ism.method]));
     if (ism.background === "alternate") head.append(make("span", "muted", "alternate"));
     const menu = make("button", "row-menu", "\u22ef");
     menu.setAttribute("aria-label", "Settings of in silico mutagenesis (i)");
@@ -304,9 +305,11 @@
   function stateText() {
     if (found && found.failed) return { text: found.message, button: "Retry", run: again };
     if (found && found.complete) return null;
-    const done = ready() && found.total ? `${found.done} of ${found.total} bases` : "";
+    const counted = ready() && found.total && wanted().method === "ism";
+    const done = counted ? `${found.done} of ${found.total} bases` : "";
     if (stopped) return { text: `Stopped${done && `: ${done}`}.`, button: "Continue", run: again };
-    const about = wanted().method === "gradient" ? "Gradients. " : "";
+    const method = wanted().method;
+    const about = method === "ism" ? "" : `${NAMES[method]}. `;
     return { text: about + ((found && found.message) || "Waiting"), button: "Cancel", run: cancel };
   }
 

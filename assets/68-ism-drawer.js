@@ -5,10 +5,8 @@
   const { $, make } = ls;
   const CHANGES = 12;
   const TITLE = "In silico mutagenesis";
-  const METHODS = { ism: "Every single-base change", gradient: "Gradient \u00d7 input" };
-  const WITHOUT =
-    "DeepLIFT and SHAP are not offered: they have no rule for attention and layer normalisation, " +
-    "of which most models here are made.";
+  const METHODS = { ism: "Every single-base change", gradient: "Gradient \u00d7 input", deeplift: "DeepLIFT/SHAP" };
+  const WITHOUT = "DeepLIFT/SHAP is not offered: it has no rule for some layers of this model.";
   const SCORES = { lfc: "ln ratio of the mean", difference: "Difference of the sum" };
   const BACKGROUNDS = { reference: "Reference", alternate: "Alternate" };
 
@@ -52,12 +50,14 @@
     return [...found];
   }
 
+  const methods = (view) => Object.entries(METHODS).filter(([one]) => one !== "deeplift" || view.model.deep_lift);
+
   function controls(view, ism) {
     const parts = [
       choice("track", "Read-out", trackChoices(view, ism), ism.track),
       choice("mask", "Where", ism.masks.map((one) => [one.value, one.label]), ism.mask),
       choice("score", "Score", Object.entries(SCORES), ism.score),
-      choice("method", "Method", Object.entries(METHODS), ism.method),
+      choice("method", "Method", methods(view), ism.method),
     ];
     if (view.edited || ism.background === "alternate") {
       parts.push(choice("background", "Sequence", Object.entries(BACKGROUNDS), ism.background));
@@ -161,7 +161,7 @@
       ...controls(view, wanted),
       state(),
       facts,
-      make("p", "muted small", WITHOUT),
+      ...(view.model.deep_lift ? [] : [make("p", "muted small", WITHOUT)]),
       ...(got ? motifs(found, wanted) : []),
       ...(got ? changes(found, wanted) : []),
       close,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,21 @@ class Substitution(NamedTuple):
 
     position: int
     base: int
+
+
+Predict = Callable[[torch.Tensor, Sequence[Track]], dict[str, torch.Tensor]]
+
+
+class Member(NamedTuple):
+    """A network of a model.
+
+    Attributes:
+        network: All of it that is not linear, as modules that each are used once in a pass.
+        predict: As ``SequenceModel.predict``, from this network alone.
+    """
+
+    network: torch.nn.Module
+    predict: Predict
 
 
 def changed(
@@ -88,6 +103,21 @@ class SequenceModel(ABC):
               that a window has to spare are NaN. The track's resolution is 1.
             - All others: (batch, n), finite.
         """
+
+    def members(self) -> list[Member]:
+        """Returns the networks whose mean the model predicts, where each layer has a DeepLIFT rule.
+
+        What the rules cover is in ``tangermeme.deep_lift_shap``. A card with ``deep_lift`` needs
+        them; all others have none.
+        """
+        return []
+
+    def decisive(self, windows: Sequence[Window]) -> Window:
+        """Returns the bases of the input, half-open, that decide the output in windows.
+
+        ``predict`` reads those alone, too, and its output then starts at the first window.
+        """
+        return 0, self.card.input_width
 
     def predict_substitutions(
         self,

@@ -163,6 +163,7 @@ class ModelCard:
         licence_note: Restriction that must be shown wherever output is shown; may be empty.
         genomes: Assemblies on whose sequence the model is meant to be used.
         simulated: Whether it learned made-up rules, so that what it says is simulated anywhere.
+        deep_lift: Whether all its layers have a DeepLIFT rule (``SequenceModel.members``).
         input_width: Width in bp of the sequence that the network reads.
         crop: bp at either end of the input for which the network gives no output.
         validation: How its numbers were checked.
@@ -194,6 +195,7 @@ class ModelCard:
     package: str = ""
     summary: str = ""
     simulated: bool = False
+    deep_lift: bool = False
     directory: Path = field(default=Path(), repr=False, compare=False)
     tracks_sha256: str = field(default="", repr=False)
 

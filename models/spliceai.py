@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from copy import copy
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -33,7 +34,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from models.base import SequenceModel, Substitution, Window
+from models.base import Member, SequenceModel, Substitution, Window
 from models.card import Track, WeightsError
 from models.edit import Edit
 
@@ -80,7 +81,8 @@ def _cropped(x: Tensor, by: int) -> Tensor:
 class Block(nn.Module):
     """A residual block: twice normalisation, ReLU and a dilated convolution without padding.
 
-    The second normalisation is folded into the first convolution when weights are loaded.
+    The second normalisation is folded into the first convolution when weights are loaded. Each ReLU
+    is a module of its own, because rules of DeepLIFT are kept by module.
 
     Attributes:
         reach: Positions to either side that one of the two convolutions reads.
@@ -92,11 +94,13 @@ class Block(nn.Module):
         self.norm = nn.BatchNorm2d(CHANNELS, eps=EPSILON)
         self.conv1 = nn.Conv2d(CHANNELS, CHANNELS, (1, taps), dilation=(1, dilation))
         self.conv2 = nn.Conv2d(CHANNELS, CHANNELS, (1, taps), dilation=(1, dilation))
+        self.relu1 = nn.ReLU()
+        self.relu2 = nn.ReLU()
 
     def hidden(self, x: Tensor) -> Tensor:
         """Returns what the second convolution reads; shorter than ``x`` by twice the reach."""
-        y: Tensor = self.conv1(torch.relu_(self.norm(x)))
-        return y.relu_()
+        y: Tensor = self.relu2(self.conv1(self.relu1(self.norm(x))))
+        return y
 
     def output(self, x: Tensor, hidden: Tensor) -> Tensor:
         """Adds the second convolution of ``hidden`` to as much of the middle of ``x``."""
@@ -135,6 +139,7 @@ class Network(nn.Module):
         self.blocks = nn.ModuleList(Block(*g) for g in GROUPS for _ in range(BLOCKS_PER_GROUP))
         self.skips = nn.ModuleList(nn.Conv2d(CHANNELS, CHANNELS, 1) for _ in range(len(GROUPS) + 1))
         self.head = nn.Conv2d(CHANNELS, 3, 1)
+        self.softmax = nn.Softmax(1)
 
     def layers(self) -> Iterator[tuple[Block, nn.Module | None]]:
         """Yields each block with the skip connection that reads the same, if there is one."""
@@ -328,7 +333,7 @@ def _alternates(
 class SpliceAI(SequenceModel):
     """The mean of the five published networks."""
 
-    networks: list[Network]
+    networks: nn.ModuleList
     device: torch.device
 
     def load(self, device: torch.device) -> None:
@@ -338,16 +343,32 @@ class SpliceAI(SequenceModel):
             WeightsError: A file does not describe this network.
         """
         self.device = device
-        self.networks = [
+        self.networks = nn.ModuleList(
             load_network(self.files[weights.name]).to(  # type: ignore[call-overload]
                 device, memory_format=torch.channels_last
             )  # the stubs of Module.to lack memory_format
             for weights in self.card.weights
-        ]
+        )
+
+    def members(self) -> list[Member]:
+        """Returns each network by itself; see ``SequenceModel.members``."""
+        members = []
+        for network in self.networks:
+            one = copy(self)
+            one.networks = nn.ModuleList([network])
+            members.append(Member(network, one.predict))
+        return members
+
+    def decisive(self, windows: Sequence[Window]) -> Window:
+        """Returns the windows and their context; see ``SequenceModel.decisive``."""
+        return windows[0][0], windows[-1][1] + 2 * CONTEXT
+
+    def _networks(self) -> list[Network]:
+        return cast(list[Network], list(self.networks))
 
     def _probabilities(self, one_hot: Tensor) -> Tensor:
         """Returns (batch, output width, 3) for the strand that is given."""
-        outputs = [network(_image(one_hot)).softmax(1) for network in self.networks]
+        outputs = [network.softmax(network(_image(one_hot))) for network in self._networks()]
         return torch.stack(outputs).mean(0).squeeze(2).transpose(1, 2)
 
     def predict(self, one_hot: Tensor, tracks: Sequence[Track]) -> dict[str, Tensor]:
@@ -400,7 +421,7 @@ class SpliceAI(SequenceModel):
             for i in near
         ]
         found = torch.zeros((1 + len(substitutions), inner[1] - inner[0], 3), device=self.device)
-        for network in self.networks:
+        for network in self._networks():
             reference = network.reference(whole)
             unchanged = reference.logits.softmax(1)[0, :, 0].T
             found += unchanged
@@ -430,7 +451,7 @@ class SpliceAI(SequenceModel):
         after = [
             torch.zeros((e.window[1] - e.window[0] + e.shift, 3), device=self.device) for e in edits
         ]
-        for network in self.networks:
+        for network in self._networks():
             reference = network.reference(whole)
             before += reference.logits.softmax(1)[0, :, 0].T
             for i, changed in _alternates(network, reference, edits, self.device):

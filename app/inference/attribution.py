@@ -1,8 +1,9 @@
-"""What bases add to a read-out: mutants and gradients (imports torch)."""
+"""What bases add to a read-out: mutants, gradients and DeepLIFT (imports torch)."""
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from app.errors import ComputationError
+from app.inference.deep_lift import Number, deep_lift
 from app.inference.requests import AttributionRequest, MutagenesisRequest, Readout
-from models.base import SequenceModel, Substitution, Window, in_windows
+from models.base import Predict, SequenceModel, Substitution, Window, in_windows
 from models.card import Track
 
 log = logging.getLogger(__name__)
@@ -80,33 +82,59 @@ def _changed_tracks(
 
 
 def attribute(model: SequenceModel, request: AttributionRequest, one_hot: Tensor) -> Arrays:
-    """Explains a read-out by the gradient in every base.
+    """Explains a read-out base by base.
+
+    Args:
+        model: Opened on the device of ``one_hot``.
+        request: Interval, read-out and method.
+        one_hot: Shape (1, ``card.input_width``, 4).
+
+    Returns:
+        ``attribution``, shape (interval, 4): by the gradient the slope for each base, by DeepLIFT
+        what each base would add in that place. ``value``, shape (1,), as of ``mutate``.
+    """
+    track = _track(model, request.readout)
+    first, last = model.decisive(request.readout.windows)
+    windows = [(start - first, end - first) for start, end in request.readout.windows]
+    decisive = one_hot[:, first:last].detach()
+
+    def number(predict: Predict, sequences: Tensor) -> Tensor:
+        output = predict(sequences, [track])[track.id].float()
+        return read_out(in_windows(output, track, windows), request.readout)
+
+    if request.method == "deeplift":
+        explained = _log if request.readout.score == "lfc" else float
+        found, value = deep_lift(model, decisive, number, explained, request.shuffle)
+    else:
+        found, value = _gradient(model, decisive, number, request.readout)
+    everywhere = torch.zeros_like(one_hot[0])
+    everywhere[first:last] = found
+    return {
+        "attribution": everywhere[request.start : request.end].cpu().numpy(),
+        "value": value.cpu().numpy().reshape(1),
+    }
+
+
+def _gradient(
+    model: SequenceModel, one_hot: Tensor, number: Number, readout: Readout
+) -> tuple[Tensor, Tensor]:
+    """Returns the gradient in every base, (length, 4), and the read-out.
 
     The mean over the four bases is subtracted at each position: a one-hot sequence cannot move off
     the simplex, so that part of a gradient is arbitrary (Majdandzic, Rajesh and Koo, Genome
     Biology 2023).
-
-    Args:
-        model: Opened on the device of ``one_hot``.
-        request: Interval and read-out.
-        one_hot: Shape (1, ``card.input_width``, 4).
-
-    Returns:
-        ``attribution``, shape (interval, 4); ``value``, shape (1,), as of ``mutate``.
     """
-    track = _track(model, request.readout)
-    asked = one_hot.detach().clone().requires_grad_()
+    asked = one_hot.clone().requires_grad_()
     with torch.enable_grad():
-        output = model.predict(asked, [track])[track.id].float()
-        number = read_out(in_windows(output, track, request.readout.windows), request.readout)[0]
-        explained = torch.log(number + PSEUDOCOUNT) if request.readout.score == "lfc" else number
+        value = number(model.predict, asked)[0]
+        explained = torch.log(value + PSEUDOCOUNT) if readout.score == "lfc" else value
         (gradient,) = torch.autograd.grad(explained, asked)
-    gradient = gradient[0, request.start : request.end]
-    gradient = gradient - gradient.mean(dim=1, keepdim=True)
-    return {
-        "attribution": gradient.cpu().numpy(),
-        "value": number.detach().cpu().numpy().reshape(1),
-    }
+    gradient = gradient[0]
+    return gradient - gradient.mean(dim=1, keepdim=True), value.detach()
+
+
+def _log(number: float) -> float:
+    return math.log(number + PSEUDOCOUNT)
 
 
 def read_out(values: Tensor, readout: Readout) -> Tensor:

@@ -27,14 +27,17 @@ from models.card import ModelCard
 
 Floats = NDArray[np.float32]
 
+#: Shuffles of the sequence with which DeepLIFT compares it, and how many are asked for at once.
+SHUFFLES, AHEAD = 20, 2
+
 
 @dataclass(frozen=True)
 class Answer:
     """What a job has answered, or why it has not yet.
 
     Attributes:
-        arrays: By name; None while there is no answer.
-        message: In words, e.g. ``Computing, about 3 s``; empty when it is there.
+        arrays: By name; None while there is none, and not final while there is a message.
+        message: In words, e.g. ``Computing, about 3 s``; empty when all is there.
         error: Why nothing moves, as a sentence; may be empty.
         eta_seconds: Estimated time until it is there; None where nothing is known.
     """
@@ -100,16 +103,44 @@ class Explanations:
         self._store = store
 
     def attributions(self, target: Target, method: Attribution, *, retry: bool = False) -> Answer:
-        """Sees to it that a read-out is explained; ask again while ``arrays`` is None.
+        """Sees to it that a read-out is explained; ask again while there is a ``message``.
 
         Args:
             target: Interval and read-out.
-            method: How.
-            retry: Compute it again if it failed before.
+            method: How. ``deeplift`` is the mean over ``SHUFFLES`` comparisons, and of those that
+                are there as long as some are missing.
+            retry: Compute again what failed before.
 
         Returns:
             The arrays of ``attribution.attribute``.
         """
+        if method == "gradient":
+            return self._attribution(target, method, 0, retry=retry)
+        known: list[Mapping[str, Floats]] = []
+        waiting: list[Answer] = []
+        for shuffle in range(SHUFFLES):
+            answer = self._attribution(target, method, shuffle, retry=retry)
+            if answer.arrays is None:
+                waiting.append(answer)
+            else:
+                known.append(answer.arrays)
+            if answer.error or len(waiting) == AHEAD:
+                break
+        if not known:
+            return waiting[0]
+        arrays = {name: np.mean([one[name] for one in known], axis=0) for name in known[0]}
+        if not waiting:
+            return Answer(arrays)
+        paces = [one.eta_seconds for one in waiting if one.eta_seconds is not None]
+        left = SHUFFLES - len(known)
+        eta = max(paces) / len(waiting) * left if paces else None
+        about = "" if eta is None else f", {duration(eta)}"
+        message = f"{len(known)} of {SHUFFLES} comparisons{about}"
+        return Answer(arrays, message, waiting[-1].error, eta)
+
+    def _attribution(
+        self, target: Target, method: Attribution, shuffle: int, *, retry: bool
+    ) -> Answer:
         request = AttributionRequest(
             model=target.card.id,
             weights_hash=target.card.weights_hash,
@@ -118,6 +149,7 @@ class Explanations:
             start=target.start,
             end=target.end,
             method=method,
+            shuffle=shuffle,
         )
         names = ("attribution", "value")
         return self._ask(target.card, request, target.sequence, names, retry=retry)

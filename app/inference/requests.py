@@ -19,7 +19,7 @@ from models.card import ModelCard, Precision
 ALL_TRACKS = 128
 
 Score = Literal["lfc", "difference"]
-Attribution = Literal["gradient"]
+Attribution = Literal["gradient", "deeplift"]
 
 
 @dataclass(frozen=True)
@@ -147,13 +147,14 @@ class MutagenesisRequest(JobRequest):
 
 @dataclass(frozen=True)
 class AttributionRequest(JobRequest):
-    """What each base of an interval adds to a read-out, by the gradient.
+    """What each base of an interval adds to a read-out, by other means than mutants.
 
     Attributes:
         readout: What is explained.
         start: First base, a 0-based offset into the sequence.
         end: Exclusive.
         method: How.
+        shuffle: Seed of the shuffled sequence that DeepLIFT compares with.
     """
 
     kind = "attribution"
@@ -162,6 +163,7 @@ class AttributionRequest(JobRequest):
     start: int
     end: int
     method: Attribution
+    shuffle: int = 0
 
     @property
     def pace(self) -> str:

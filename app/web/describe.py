@@ -56,6 +56,7 @@ def model(card: ModelCard) -> JSON:
         "licence": card.licence,
         "licence_note": card.licence_note,
         "simulated": card.simulated,
+        "deep_lift": card.deep_lift,
         "genomes": list(card.genomes),
         "input_width": card.input_width,
         "output_width": card.output_width,

@@ -24,7 +24,7 @@ from app.inference.requests import Attribution, Score
 from app.web.transcripts import longest_per_gene
 from models.card import ModelCard, Track
 
-Method = Literal["ism", "gradient"]
+Method = Literal["ism", "gradient", "deeplift"]
 Background = Literal["reference", "alternate"]
 Show = Literal["logo", "heat", "lollipop"]
 Word = TypeVar("Word", bound=str)
@@ -51,7 +51,7 @@ class Ism:
         track: Id of the predicted track that is read out.
         mask: Where: an interval as in a link, ``exons:GENE`` or ``tss:GENE``.
         score: How the change of the read-out is told.
-        method: ``ism``, or how else bases are explained.
+        method: ``ism``, or how else bases are explained; ``deeplift`` where the card has it.
         background: The sequence that is changed: the reference, or what the edits of the view
             make of it.
         show: How it is drawn.
@@ -90,7 +90,8 @@ def read_ism(text: str, bundle: Bundle, card: ModelCard | None) -> Ism:
         card: The model of the view.
 
     Raises:
-        BadInputError: It cannot be read, or there is no model to ask.
+        BadInputError: It cannot be read, there is no model to ask, or none that can be explained
+            by this method.
         NotFoundError: There is no such track or gene.
         LimitError: The interval is too long.
     """
@@ -115,6 +116,10 @@ def read_ism(text: str, bundle: Bundle, card: ModelCard | None) -> Ism:
         background=_word(parts.get("on", ""), BACKGROUNDS, "background") or BACKGROUNDS[0],
         show=_word(parts.get("show", ""), SHOWN, "drawing") or SHOWN[0],
     )
+    if made.method == "deeplift" and not card.deep_lift:
+        raise BadInputError(
+            f"DeepLIFT has no rule for some layers of {card.title}. Choose ism or gradient."
+        )
     if mask and not mask.startswith(("exons:", "tss:")):
         made = replace(made, mask=_plain(parse_locus(mask, bundle).interval))
     masks(made, bundle)

@@ -135,7 +135,7 @@ def _explained(target: Target, wanted: Ism, retry: bool) -> JSON:
 
 def _progress(answer: Answer) -> JSON:
     return {
-        "complete": answer.arrays is not None,
+        "complete": answer.arrays is not None and not answer.message,
         "failed": bool(answer.error),
         "message": answer.error or answer.message,
         "eta_seconds": answer.eta_seconds,

@@ -19,6 +19,7 @@ SCORE_TEXTS: dict[Score, str] = {
 METHOD_TEXTS = {
     "ism": "in silico mutagenesis: minus the mean effect of the three changes of a base",
     "gradient": "gradient in the base that is there, minus the mean over the four bases",
+    "deeplift": "DeepLIFT/SHAP: what the base that is there adds, mean over 20 comparisons",
 }
 COLUMNS = ("chromosome", "position", "reference", "base", "changed_to", "effect", "contribution")
 

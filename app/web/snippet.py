@@ -132,7 +132,7 @@ def snippet(seen: View, link: str, file: str) -> str:
     if state.own:
         notice += " The tracks that the visitor has brought are left out."
     if seen.explained and not _ism(seen):
-        notice += " Gradients are left out."
+        notice += " Attributions are left out, but for in silico mutagenesis."
     where = f"{format_interval(state.locus)}, {bundle.name}. {notice}"
     return _PROGRAM.format(
         link=link,

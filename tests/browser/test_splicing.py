@@ -99,3 +99,28 @@ def test_reference_alternate_and_difference_are_drawn(published: Page) -> None:
     mine = [one for one in off if one[0] <= series["height"]]  # the other strand is further off
     deepest = {place for px, place in mine if px == max(mine)[0]}
     assert deepest == {ACCEPTOR}
+
+
+def test_deeplift_is_offered_where_all_layers_have_a_rule(published: Page) -> None:
+    """One comparison is drawn while others are computed; its top letter is of the lost site."""
+    region = f"chr10:{ACCEPTOR - 19}-{ACCEPTOR + 20}"
+    track = "spliceai/SPLICE_SITES/acceptor"
+    ism = f"{region};track={track}/-;mask={region};score=difference;by=deeplift"
+    published.open(
+        f"genome={TUBB8.id}&locus={region}&model=spliceai&track={track}&ism={ism}", wait=False
+    )
+    published.until(
+        "return / of 20 comparisons/.test(locuscope.ism.state().found?.message)", seconds=180
+    )
+    published.until("return document.querySelector('.row-label.ism')?.textContent.includes('SHAP')")
+    published.screenshot("spliceai-deeplift")
+    contributions = published.run("return locuscope.ism.state().found.contributions")
+    assert len(contributions) == 40
+    top = contributions.index(max(contributions)) + ACCEPTOR - 20
+    assert top - ACCEPTOR in {1, 2}, "AG, before the exon on the other strand"
+    published.keys("i")
+    published.until(
+        "return document.querySelector('#ism-panel [name=method]')?.value === 'deeplift'"
+    )
+    published.run("locuscope.ism.cancel()")
+    assert "Stopped" in published.text("#ism-message")

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from alphagenome.data.genome import Interval
+from tangermeme.ersatz import dinucleotide_shuffle
 
-from app.errors import BadInputError, LimitError
+from app.errors import BadInputError, ComputationError, LimitError
 from app.genome.haplotype import Haplotype, Replacement
 from app.inference.alleles import Allele
 from app.inference.batch import InProcessJobs
-from app.inference.compute import Engine
+from app.inference.compute import Engine, one_hot
+from app.inference.explanations import SHUFFLES, Explanations
 from app.inference.jobs import Jobs
 from app.inference.mutagenesis import (
     Effects,
@@ -156,6 +159,77 @@ def test_gradient_is_that_of_the_matrix_without_its_mean(pwm):
     np.testing.assert_allclose(found["attribution"][2:8], wanted, atol=1e-6)
     assert not found["attribution"][[0, 1, 8, 9]].any()
     assert found["value"] == pytest.approx([14])
+
+
+def deep_lift_of(engine, sequence, score, shuffle, track="pwm/CHIP_TF/fine/.") -> dict:
+    readout = Readout(track, ((96, 144), (160, 208)), score)
+    request = AttributionRequest(
+        "pwm", engine.cards["pwm"].weights_hash, sequence_sha256(sequence), readout,
+        CROP + 90, CROP + 190, "deeplift", shuffle,
+    )  # fmt: skip
+    return engine.compute(request, sequence)
+
+
+def fits_of(letters: np.ndarray) -> np.ndarray:
+    """How well each place fits the matrix, below 0 too; ``letters`` is one-hot."""
+    windows = np.lib.stride_tricks.sliding_window_view(letters, (len(MATRIX), 4))[:, 0]
+    return (windows * MATRIX).sum((1, 2))
+
+
+@pytest.mark.parametrize("score_", ["lfc", "difference"])
+def test_deeplift_is_the_rescale_rule(pwm, score_):
+    """The chord of ReLU between a sequence and its shuffle, by numpy; unknown bases add nothing."""
+    sequence = planted(CROP + 164)
+    sequence = sequence[:310] + "NNN" + sequence[313:]
+    here = one_hot(sequence)[0].numpy().astype(np.float64)
+    known = here.any(1)
+    for shuffle in (0, 7):
+        found = deep_lift_of(pwm, sequence, score_, shuffle)
+        there = here.copy()
+        bases = torch.from_numpy(here[known].T[None])
+        there[known] = dinucleotide_shuffle(bases, n=1, random_state=shuffle)[0, 0].T.numpy()
+        assert (there[known] != here[known]).any()
+        z, z0 = fits_of(here), fits_of(there)
+        chord = np.where(
+            np.isclose(z, z0), z > 0, (np.maximum(z, 0) - np.maximum(z0, 0)) / (z - z0 + (z == z0))
+        )
+        read = np.zeros(len(z))
+        read[CROP + 96 : CROP + 144] = read[CROP + 160 : CROP + 208] = 1
+        slope = np.zeros((WIDTH, 4))
+        for k, row in enumerate(MATRIX):
+            slope[k : k + len(z)] += (read * chord)[:, None] * row
+        wanted = slope - (slope * there).sum(1, keepdims=True)
+        value, before = ((np.maximum(x, 0) * read).sum() for x in (z, z0))
+        if score_ == "lfc":
+            value, before = value / 96, before / 96
+            wanted *= (math.log(value + 0.001) - math.log(before + 0.001)) / (value - before) / 96
+        at = slice(CROP + 90, CROP + 190)
+        np.testing.assert_allclose(
+            found["attribution"][known[at]], wanted[at][known[at]], atol=2e-5
+        )
+        assert found["value"] == pytest.approx([value], rel=1e-5)
+
+
+def test_deeplift_of_a_layer_without_rule_is_refused(pwm):
+    """The highest of 16 places is not linear: what does not sum up is not shown."""
+    with pytest.raises(ComputationError, match="do not sum up"):
+        deep_lift_of(pwm, planted(CROP + 184), "difference", 0, "pwm/CHIP_TF/best/.")
+
+
+def test_deeplift_is_the_mean_of_its_comparisons(pwm, tmp_path: Path):
+    sequence = planted(CROP + 164)
+    target = target_of(
+        pwm, sequence, CROP + 150, CROP + 190, windows=((96, 144), (160, 208)),
+        score="difference", track="pwm/CHIP_TF/fine/.",
+    )  # fmt: skip
+    explanations = Explanations(InProcessJobs(pwm), ResultStore(tmp_path, 10**8))
+    answers = [explanations.attributions(target, "deeplift") for _ in range(2 * SHUFFLES)]
+    messages = [one.message for one in answers if one.arrays is not None]
+    assert f"of {SHUFFLES} comparisons" in messages[0]
+    assert messages[-1] == ""
+    singles = [deep_lift_of(pwm, sequence, "difference", k) for k in range(SHUFFLES)]
+    wanted = np.mean([one["attribution"][60:] for one in singles], axis=0)
+    np.testing.assert_allclose(answers[-1].arrays["attribution"], wanted, atol=1e-6)
 
 
 def test_unknown_bases_have_no_value_and_known_ones_beside_them_do(pwm, mutagenesis):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from models.base import SequenceModel
 from models.card import WeightsError
 from models.registry import (
     TRACK_COLUMNS,
@@ -204,3 +206,16 @@ def test_unknown_family_is_refused(folder: Path, family: str, says: str):
     with pytest.raises(WeightsError) as caught:
         open_model(read_card(folder / "mine"), [folder], torch.device("cpu"))
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("card", cards([]).values(), ids=lambda card: card.id)
+def test_card_says_whether_all_layers_have_a_deeplift_rule(card):
+    classes = vars(importlib.import_module(f"models.{card.family}")).values()
+    (family,) = (
+        one
+        for one in classes
+        if isinstance(one, type)
+        and issubclass(one, SequenceModel)
+        and one.__module__ == f"models.{card.family}"
+    )
+    assert card.deep_lift == (family.members is not SequenceModel.members)

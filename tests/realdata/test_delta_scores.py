@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from alphagenome.data.genome import Interval
 
 from app.genome.catalogue import Bundle
 from app.genome.edits import haplotype_of, parse_edits
+from app.inference.attribution import attribute
 from app.inference.batch import InProcessJobs
-from app.inference.compute import Engine
+from app.inference.compute import Engine, one_hot
 from app.inference.delta_scores import DISTANCE, DeltaScoring
 from app.inference.effects import EffectScoring
 from app.inference.predictions import Predictions
+from app.inference.requests import AttributionRequest, Readout
 from app.inference.splicing import SpliceScorer
 from app.inference.store import ResultStore
 from app.settings import Settings
@@ -77,3 +82,50 @@ def test_indels_on_both_strands_are_scored_as_the_authors_do(
         assert mine.deltas[:4] == pytest.approx(theirs.deltas[:4], abs=1e-4)
         large = [i for i in range(4) if theirs.deltas[i] > 0.01]  # others may lie anywhere
         assert [mine.deltas[4 + i] for i in large] == [theirs.deltas[4 + i] for i in large]
+
+
+@pytest.mark.parametrize(
+    ("near", "name", "strand", "bases"),
+    [
+        (941_306, "donor", "+", (1, 2)),  # GT after the last base of an exon
+        (952_600, "acceptor", "-", (1, 2)),  # AG before the first one, on the other strand
+    ],
+)
+def test_deeplift_of_a_splice_site_finds_its_two_bases(
+    realdata: Path, tmp_path: Path, network: SpliceAI, near, name, strand, bases
+) -> None:
+    genome = GENOMES[1]
+    folder = REPOSITORY / ".cache" / "bundles" / genome.id
+    build(genome, folder, realdata)
+    reference = Bundle.load(folder).reference
+    track = next(t for t in CARD.tracks if (t.name, t.strand) == (name, strand))
+    width, start = CARD.input_width, near - 1 - CARD.input_width // 2
+    sequence = reference.fetch(Interval("chr1", start, start + width))
+    encoded = one_hot(sequence)
+    middle = CARD.output_width // 2
+    windows = ((middle - 40, middle + 40),)
+    with torch.inference_mode():
+        [predicted] = network.predict(encoded, [track])[track.id]
+    site = middle - 40 + int(predicted[middle - 40 : middle + 40].argmax())
+    assert predicted[site] > 0.5
+    readout = Readout(track.id, windows, "difference")
+    first = CARD.crop + site - 60
+    asked = AttributionRequest(
+        CARD.id, CARD.weights_hash, "", readout, first, first + 120, "deeplift"
+    )
+    found = [attribute(network, replace(asked, shuffle=k), encoded) for k in range(4)]
+    window = predicted[middle - 40 : middle + 40]
+    assert found[-1]["value"] == pytest.approx([float(window.sum())], abs=1e-5)
+    assert not any(layer.training for one in network.networks for layer in one.modules())
+    mean = np.mean([one["attribution"] for one in found], axis=0)
+    added = mean[encoded[0, first : first + 120].bool().numpy()]
+    there = [60 + by for by in bases]
+    assert np.argmax(added) in there
+    assert added[there].min() > added[there].max() / 10  # a base that the shuffle has adds nothing
+    # Only the bases that decide are read; the gradient of the whole window is the same.
+    gradient = attribute(network, replace(asked, method="gradient"), encoded)["attribution"]
+    bases_in = encoded.clone().requires_grad_()
+    network.predict(bases_in, [track])[track.id][0, slice(*windows[0])].sum().backward()
+    slopes = bases_in.grad[0, first : first + 120]
+    whole = (slopes - slopes.mean(1, keepdim=True)).numpy()
+    np.testing.assert_allclose(gradient, whole, atol=1e-5 * np.abs(whole).max())

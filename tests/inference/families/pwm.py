@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from safetensors.torch import load_file
 
-from models.base import SequenceModel
+from models.base import Member, SequenceModel
 from models.card import Track
 
 
@@ -28,3 +28,7 @@ class Pwm(SequenceModel):
             t.id: fits[:, crop : crop + width].unflatten(1, (-1, t.resolution)).amax(2)
             for t in tracks
         }
+
+    def members(self) -> list[Member]:
+        """The highest of a bin has no DeepLIFT rule, unless the bin is one base."""
+        return [Member(self.relu, self.predict)]
