@@ -46,12 +46,6 @@
 
   // ---- What is drawn --------------------------------------------------------------------------
 
-  // Black or white, whichever can be read on a colour.
-  function inkOn(colour) {
-    const [r, g, b] = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
-    return 0.299 * r + 0.587 * g + 0.114 * b > 150 ? "#000000" : "#ffffff";
-  }
-
   // Parts of a feature, thick and thin: [start, end, whether it is thick].
   function parts(one) {
     const blocks = one.blocks.length ? one.blocks : [[one.start, one.end]];
@@ -110,7 +104,7 @@
       const place = { x: left, y: middle - h / 2, width: Math.max(right - left, least), height: h };
       group.append(node("rect", { ...place, stroke: "none" }));
     }
-    const ink = inkOn(colour);
+    const ink = ls.inkOn(ls.channels(colour));
     if (one.side !== "inside") {
       const at = arrowsAt(one, x1, x2);
       const boxed = (place) => boxes.some(({ left, right }) => left - 2 <= place && place <= right + 2);
@@ -124,10 +118,17 @@
 
   function label(group, one, { x, x1, x2, middle, ink, base }) {
     if (!one.label || !one.side) return;
-    const at = { right: x2 + 3, left: x1 - 3, inside: Math.max(x1, x(base.start)) + 3 }[one.side];
+    const seen = Math.max(x1, x(base.start)) + 3;
+    const at = { right: x2 + 3, left: x1 - 3, inside: seen, over: seen }[one.side];
     const text = node("text", { class: "feature-label", x: at, y: middle + LETTER_PX * 0.36, stroke: "none" }, one.label);
     if (one.side === "left") text.classList.add("left");
     if (ink) text.style.fill = ink;
+    if (one.side === "over") {
+      const halo = text.cloneNode(true);
+      halo.classList.add("halo");
+      halo.removeAttribute("stroke");
+      group.append(halo);
+    }
     group.append(text);
   }
 

@@ -318,6 +318,15 @@
     return cells;
   }
 
+  // Colours of a cell from -1 over 0 to 1, by whether its score has a sign.
+  const RAMPS = { true: ["loss", "paper", "gain"], false: ["muted", "paper", "muted"] };
+
+  function cellColour({ signed }, value, colour) {
+    const [less, none, more] = RAMPS[signed].map((name) => ls.channels(colour(name)));
+    const end = value < 0 ? less : more;
+    return none.map((from, i) => from + (end[i] - from) * Math.min(1, Math.abs(value)));
+  }
+
   function drawSummary(rows) {
     const host = $("effects-map");
     const cells = strongest(rows);
@@ -359,37 +368,46 @@
     };
     const tops = new Map(modalities.map((one) => [one, top(one)]));
     // Scores without a sign are grey: they are neither gain nor loss.
-    const heat = (sign, ramp) => ({
+    const heat = (sign) => ({
       type: "heatmap",
       x: names,
       y: modalities,
       z: places((row, modality) => (row && row.signed === sign ? row.score / tops.get(modality) : null)),
-      text: places((row) => (row && row.signed === sign ? label(row) : "")),
-      texttemplate: "%{text}",
-      textfont: { size: 10 },
       hovertext: places((row) => (row ? `${row.track} ${row.gene}<br>${row.scorer}: ${label(row)}` : "")),
       hovertemplate: "%{y} %{x}<br>%{hovertext}<extra></extra>",
       hoverongaps: false,
       zmin: -1,
       zmax: 1,
-      colorscale: ramp.map((name, i) => [i / (ramp.length - 1), colour(name)]),
+      colorscale: RAMPS[sign].map((name, i) => [i / 2, colour(name)]),
       showscale: false,
       xgap: 1,
       ygap: 1,
     });
+    // The library's own numbers have too little contrast with some cells.
+    const shown = found.filter((row) => names.includes(row.biosample));
+    const inks = shown.map((row) => ls.inkOn(cellColour(row, row.score / tops.get(row.modality), colour)));
+    const numbers = {
+      type: "scatter",
+      mode: "text",
+      x: shown.map((row) => row.biosample),
+      y: shown.map((row) => row.modality),
+      text: shown.map(label),
+      textfont: { size: 10, color: inks },
+      hoverinfo: "skip",
+    };
     const short = (name) => (name.length > 15 ? `${name.slice(0, 14)}\u2026` : name || "all cells");
     const axis = { type: "category", fixedrange: true, showgrid: false, ticks: "" };
     window.Plotly.newPlot(
       plot,
-      [heat(true, ["loss", "paper", "gain"]), heat(false, ["muted", "paper", "muted"])],
+      [heat(true), heat(false), numbers],
       {
         height: 19 * modalities.length + 60,
         margin: { l: 104, r: 4, t: 0, b: 60 },
         paper_bgcolor: "rgba(0,0,0,0)",
         plot_bgcolor: "rgba(0,0,0,0)",
         font: { color: colour("ink"), size: 11 },
-        xaxis: { ...axis, tickangle: -32, tickmode: "array", tickvals: names, ticktext: names.map(short) },
-        yaxis: { ...axis, autorange: "reversed" },
+        xaxis: { ...axis, tickangle: -32, tickmode: "array", tickvals: names, ticktext: names.map(short), range: [-0.5, names.length - 0.5] },
+        yaxis: { ...axis, range: [modalities.length - 0.5, -0.5] },
         dragmode: false,
       },
       { displayModeBar: false, responsive: true },

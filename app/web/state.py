@@ -51,6 +51,8 @@ T = TypeVar("T")
 VERSION = 1
 #: Longest query that is read, in characters.
 MAX_QUERY = 8_000
+#: Of things that are not here, how many a notice names.
+NAMED = 3
 #: Width in bp of the first view where no model says how much it reads.
 DEFAULT_WIDTH = 131_072
 #: Rows of the first view, where nobody chose any.
@@ -247,11 +249,31 @@ def _nearest(text: str, known: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(text, list(known), 1, 0.5)), None)
 
 
+class _UnknownError(NotFoundError):
+    """A link names what is not here: a genome's track, a model."""
+
+    def __init__(self, kind: str, text: str, known: Iterable[str]) -> None:
+        super().__init__(f"There is no {kind} “{_short(text)}” here.", _nearest(text, known))
+        self.kind = kind
+        self.text = text
+
+
+def _together(unknown: Sequence[_UnknownError]) -> NotFoundError:
+    """Returns one error about all of a kind, which may be many where the model is another one."""
+    if len(unknown) == 1:
+        return unknown[0]
+    names = ", ".join(f"“{_short(one.text)}”" for one in unknown[:NAMED])
+    more = f" and {len(unknown) - NAMED:,} more" if len(unknown) > NAMED else ""
+    kinds = f"{len(unknown):,} {unknown[0].kind}s of this link"
+    return NotFoundError(f"Neither this genome nor this model has {kinds}: {names}{more}.")
+
+
 class _Reader:
     """Reads one query key by key; what cannot be read becomes a notice."""
 
     def __init__(self, query: str) -> None:
         self.notices: list[str] = []
+        self.unknown: dict[str, dict[str, _UnknownError]] = {}
         self.values: dict[str, list[str]] = {}
         if len(query) > MAX_QUERY:
             self.notices.append(
@@ -277,6 +299,9 @@ class _Reader:
     def attempt(self, read: Callable[[str], T], text: str) -> T | None:
         try:
             return read(text)
+        except _UnknownError as error:
+            self.unknown.setdefault(error.kind, {})[error.text] = error
+            return None
         except LocuscopeError as error:
             self.notices.append(_sentence(error))
             return None
@@ -289,6 +314,7 @@ class _Reader:
         return text if text in words else words[0]
 
     def finish(self) -> list[str]:
+        self.notices += [_sentence(_together(list(one.values()))) for one in self.unknown.values()]
         version = self.take("v")
         if version.isdecimal() and int(version[:9]) > VERSION:
             self.notices.insert(
@@ -305,7 +331,7 @@ def _known(kind: str, text: str, known: Mapping[str, T] | Sequence[str]) -> str:
     for candidate in (text, text.replace(" ", "+")):
         if candidate in known:
             return candidate
-    raise NotFoundError(f"There is no {kind} “{_short(text)}” here.", _nearest(text, known))
+    raise _UnknownError(kind, text, known)
 
 
 def default_card(bundle: Bundle, cards: Mapping[str, ModelCard]) -> ModelCard | None:

@@ -117,9 +117,36 @@ def test_genes_without_a_lane_are_counted():
     assert (len(placed), hidden) == (MAX_LANES, 5)
 
 
-def test_gene_that_starts_left_of_the_view_is_labelled_at_its_edge():
-    placed, _ = pack_lanes([Transcript("A", "+", 500, 1500, ())], VIEW, 1.0)
-    assert placed[0].label_at == VIEW.start
+@pytest.mark.parametrize(
+    ("start", "end"), [(500, 1500), (500, 1002), (1300, 1400), (1990, 2500), (500, 2500)]
+)
+def test_name_of_a_gene_in_view_stands_wholly_in_view(start, end):
+    placed, _ = pack_lanes([Transcript("TEN_LETTER", "+", start, end, ())], VIEW, 1.0)
+    label_at = placed[0].label_at
+    assert VIEW.start < label_at <= VIEW.end - 10 * 6.6
+    if start == 1300:
+        assert label_at == start
+    if start == 500:
+        assert label_at == pytest.approx(VIEW.start, abs=5)
+
+
+def test_names_of_genes_out_of_view_do_not_reach_into_it():
+    genes = [Transcript("TEN_LETTER", "-", 980, 1000, ()), Transcript("B", "+", 2000, 2100, ())]
+    (left, right), _ = pack_lanes(genes, VIEW, 1.0)
+    assert left.label_at + 10 * 6.6 < VIEW.start
+    assert right.label_at >= VIEW.end
+
+
+def test_names_of_one_lane_do_not_overlap():
+    edges = [(900 + 90 * i, 950 + 90 * i) for i in range(13)]
+    genes = [Transcript(f"NAME{i:06}", "+", a, b, ()) for i, (a, b) in enumerate(edges)]
+    placed, hidden = pack_lanes(genes, VIEW, 1.0)
+    assert hidden == 0
+    lanes: dict[int, list[float]] = {}
+    for one in sorted(placed, key=lambda p: p.label_at):
+        lanes.setdefault(one.lane, []).append(one.label_at)
+    assert len(lanes) > 1
+    assert all(b - a > 12 * 6.6 for starts in lanes.values() for a, b in pairwise(starts))
 
 
 def test_stacked_row_gives_predicted_and_observed_the_same_px_for_the_same_value():

@@ -45,6 +45,26 @@ def test_no_two_of_a_lane_overlap_with_their_labels(client):
     assert row["height"] >= drawn["lane"] * len(lanes)
 
 
+#: Two blocks and the gap between them, from 100 bp left of the view to 100 bp right of it.
+BLOCKS = "0\t+\t900\t2100\t0\t2\t10,10\t0,1190"
+
+
+@pytest.mark.parametrize(
+    ("line", "side"),
+    [
+        ("900\t1400\tname", "inside"),  # from where the view begins
+        ("900\t1010\tname", "right"),
+        ("1980\t2100\tname", "left"),
+        (f"900\t2100\tname\t{BLOCKS}", "over"),
+        ("900\t1000\tname", "left"),  # out of view, on the side where it is
+        ("2000\t2100\tname", "right"),
+    ],
+)
+def test_name_stands_where_it_is_not_cut(client, line, side):
+    _, _, drawn = seen(client, f"chr1\t{line}\n", "a.bed")
+    assert [one["side"] for one in drawn["placed"]] == [side]
+
+
 def test_names_go_before_the_regions_do(client):
     text = "".join(f"chr1\t{1000 + i}\t1500\tn{i}\n" for i in range(20))
     _, _, drawn = seen(client, text, "a.bed")

@@ -231,6 +231,24 @@ def test_what_cannot_be_read_is_said_and_the_view_still_stands(
     assert state.biosamples == default.biosamples
 
 
+def test_tracks_that_the_model_lacks_make_one_notice_that_counts_and_names_a_few(
+    catalogue: Catalogue, cards: dict[str, ModelCard]
+) -> None:
+    names = [f"akita/CONTACT_MAPS/cell{i}/." for i in range(5)]
+    query = "&".join(f"track={name}" for name in names)
+    query += f"&hide={names[4]}&style={names[0]};height=60&biosample=Hep"
+    state, notices = read(query, catalogue, cards)
+    tracks, biosample = notices
+    assert "5 tracks" in tracks
+    assert [name in tracks for name in names] == [True, True, True, False, False]
+    assert "and 2 more" in tracks
+    assert "no biosample “Hep”" in biosample
+    default, _ = read("", catalogue, cards)
+    assert state.tracks == default.tracks
+    _, two = read(f"track={names[0]}&track={names[1]}", catalogue, cards)
+    assert two[0].endswith(f": “{names[0]}”, “{names[1]}”.")
+
+
 def test_the_nearest_reading_of_an_impossible_interval_is_shown(
     catalogue: Catalogue, cards: dict[str, ModelCard]
 ) -> None:

@@ -27,7 +27,8 @@ MAX_LABEL = 24
 #: Rough width of one character of a label; alleles are capitals.
 CHARACTER_PX = 7.2
 
-Side = Literal["inside", "right", "left", ""]
+#: ``over``: upon what has gaps or is low, where it can be read only with a ground of its own.
+Side = Literal["inside", "right", "left", "over", ""]
 
 
 class PlacedFeature(NamedTuple):
@@ -119,11 +120,21 @@ def _packed(
 
 
 def _side(feature: Feature, view: Interval, bp_per_px: float, room: float) -> Side:
-    """Returns where a label of ``room`` bp is seen: in the box, or beside it."""
-    seen = min(feature.end, view.end) - max(feature.start, view.start)
-    # Blocks have gaps, and thin parts are lower than letters.
-    if not feature.blocks and not feature.thick and seen >= room + SPACE_PX * bp_per_px:
-        return "inside"
-    if feature.end + room <= view.end or feature.end < view.start:
+    """Returns where a label of ``room`` bp is seen whole: in the box, or beside it.
+
+    What lies outside the view has its label on the far side, so that none reaches into the view.
+    """
+    if feature.end <= view.start:
+        return "left"
+    if feature.start >= view.end:
         return "right"
-    return "left" if feature.start - room >= view.start else ""
+    seen = min(feature.end, view.end) - max(feature.start, view.start)
+    fits = seen >= room + SPACE_PX * bp_per_px
+    # Blocks have gaps, and thin parts are lower than letters.
+    if fits and not feature.blocks and not feature.thick:
+        return "inside"
+    if feature.end + room <= view.end:
+        return "right"
+    if feature.start - room >= view.start:
+        return "left"
+    return "over" if fits else ""

@@ -14,8 +14,11 @@ from app.genome.genes import Transcript
 from app.web.theme import PALETTE, SIZES, Mode
 from app.web.transcripts import as_seen
 
-#: Rough width of one character of an 11 px label; only spacing depends on it.
-LABEL_PX_PER_CHARACTER = 6.6
+#: Width in px of one character of an 11 px label, of a wide font and capitals; only spacing
+#: depends on it. And the free px before a name at the edge of the view, and after any name.
+LABEL_PX_PER_CHARACTER = 7.6
+EDGE_PX = 3
+SPACE_PX = 6
 MAX_LANES = 6
 #: Most lanes where each transcript has a line of its own.
 MAX_EXPANDED_LANES = 24
@@ -26,11 +29,11 @@ CHEVRON_EVERY_PX = 36
 
 @dataclass(frozen=True)
 class PlacedTranscript:
-    """A transcript and the lane (0 is the top one) in which it is drawn."""
+    """A transcript, the lane (0 is the top one) in which it is drawn, and where its name begins."""
 
     transcript: Transcript
     lane: int
-    label_at: int
+    label_at: float
     label: str
 
 
@@ -54,7 +57,7 @@ def pack_lanes(
 
     Args:
         transcripts: In any order.
-        view: The visible part; a gene that starts left of it is labelled at its edge.
+        view: The visible part; the name of a gene that reaches into it stands wholly in it.
         bp_per_px: Scale of the view.
         expanded: Whether each transcript has a line, with its own name and more lanes.
 
@@ -66,11 +69,13 @@ def pack_lanes(
     hidden = 0
     most = MAX_EXPANDED_LANES if expanded else MAX_LANES
     for transcript in sorted(transcripts, key=lambda t: (t.start - t.end, t.start)):
-        inside = transcript.start < view.start < transcript.end
-        label_at = view.start if inside else transcript.start
         label = _label(transcript, expanded=expanded)
-        label_bp = len(label) * LABEL_PX_PER_CHARACTER * bp_per_px
-        span = (transcript.start, max(transcript.end + 6 * bp_per_px, label_at + label_bp))
+        label_bp = (len(label) * LABEL_PX_PER_CHARACTER + SPACE_PX) * bp_per_px
+        label_at = _label_at(transcript, view, label_bp, EDGE_PX * bp_per_px)
+        span = (
+            min(transcript.start, label_at),
+            max(transcript.end + SPACE_PX * bp_per_px, label_at + label_bp),
+        )
         lane = next((i for i, taken in enumerate(lanes) if _is_free(taken, span)), len(lanes))
         if lane == most:
             hidden += 1
@@ -80,6 +85,22 @@ def pack_lanes(
         insort(lanes[lane], span)
         placed.append(PlacedTranscript(transcript, lane, label_at, label))
     return sorted(placed, key=lambda p: p.transcript.start), hidden
+
+
+def _label_at(transcript: Transcript, view: Interval, room: float, edge: float) -> float:
+    """Returns where a name begins: wholly in view where its gene reaches into it, else outside.
+
+    Args:
+        transcript: What is named.
+        view: The visible part.
+        room: bp that the name takes.
+        edge: bp between the left edge of the view and a name.
+    """
+    if transcript.end <= view.start:
+        return min(transcript.start, view.start - room)
+    if transcript.start >= view.end:
+        return transcript.start
+    return max(view.start + edge, min(transcript.start, view.end - room))
 
 
 def _is_free(taken: list[tuple[float, float]], span: tuple[float, float]) -> bool:
