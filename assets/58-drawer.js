@@ -6,8 +6,11 @@
 
   const PARTS = ["drawer-body", "effects-panel"];
 
+  let opener = null; // what had the focus before the drawer took it
+
   // Shows one part of the drawer; all others than `drawer-body` are in the link.
   function openDrawer(title, part = "drawer-body") {
+    if (!$("drawer").contains(document.activeElement)) opener = document.activeElement;
     $("drawer-title").textContent = title;
     $("drawer-body").replaceChildren();
     for (const id of PARTS) $(id).hidden = id !== part;
@@ -18,9 +21,39 @@
   }
 
   const closeDrawer = () => {
+    const focused = $("drawer").contains(document.activeElement);
     $("drawer").hidden = true;
+    if (focused) opener?.focus();
     ls.leaveEffects();
   };
+
+  // The page's own keys are silent while a control has the focus.
+  function onKey(event) {
+    if (event.key !== "Escape" || !event.target.closest("input, textarea, select")) return;
+    event.stopPropagation();
+    closeDrawer();
+  }
+
+  ls.page.then(() => $("drawer").addEventListener("keydown", onKey));
+
+  // Copies a text; where the browser does not let a page do that, shows it to be copied by hand.
+  async function copy(text, name) {
+    try {
+      await navigator.clipboard.writeText(text);
+      ls.toast(`${name} copied`);
+    } catch {
+      const box = make("textarea", "field");
+      box.readOnly = true;
+      box.rows = 6;
+      box.value = text;
+      box.setAttribute("aria-label", name);
+      openDrawer(name).append(
+        make("p", "muted small", "This browser lets no page copy by itself here. Copy what is selected."),
+        box,
+      );
+      box.select();
+    }
+  }
 
   function facts(body, pairs) {
     const list = make("dl", "facts");
@@ -131,5 +164,5 @@
     }
   }
 
-  Object.assign(ls, { openDrawer, openInfo, openAgreement, closeDrawer });
+  Object.assign(ls, { openDrawer, openInfo, openAgreement, closeDrawer, copy });
 })();

@@ -16,12 +16,6 @@
     ls.openDrawer(TITLE).append(Object.assign(make("div"), { id: "ism-panel" }));
     fill();
     $("ism-panel").querySelector("select").focus();
-    // The page's own keys are silent while a control has the focus.
-    $("ism-panel").onkeydown = (event) => {
-      if (event.key !== "Escape") return;
-      document.activeElement.blur();
-      ls.closeDrawer();
-    };
   }
 
   function choice(name, label, options, value) {

@@ -45,15 +45,7 @@
     ls.clearSelection();
   }
 
-  async function copyLink() {
-    const link = window.location.href;
-    try {
-      await navigator.clipboard.writeText(link);
-      ls.toast("Link copied");
-    } catch {
-      window.prompt("Copy this link", link);
-    }
-  }
+  const copyLink = () => ls.copy(window.location.href, "Link");
 
   const actions = {
     "go-left": () => ls.pan(-0.5),
@@ -83,9 +75,8 @@
     "select-highlight": highlight,
     "select-copy": () => {
       const { start, end } = ls.selected();
-      navigator.clipboard.writeText(ls.intervalText(ls.state().base.chromosome, start, end));
       ls.clearSelection();
-      ls.toast("Locus copied");
+      ls.copy(ls.intervalText(ls.state().base.chromosome, start, end), "Locus");
     },
     "select-ism": () => ls.explainHere(),
     "select-delete": () => ls.editSelection("del"),

@@ -13,17 +13,19 @@
   async function addTrack(file) {
     const { view } = ls.state();
     ls.toast(`Reading ${file.name}`);
-    if (file.url) await showAdded(await ls.post("/api/v1/own-address", { genome: view.genome.id, url: file.url }));
-    else {
-      const most = Number($("file-choice").dataset.most);
-      if (file.size > most) {
-        throw new ls.ServerError(413, { message: `This file has ${mib(file.size)} MiB; at most ${mib(most)} can be read.` });
-      }
-      const query = new URLSearchParams({ genome: view.genome.id, name: file.name });
-      const headers = { "Content-Type": "application/octet-stream" };
-      const sent = await ls.request(`/api/v1/own?${query}`, { method: "POST", headers, body: file });
-      await showAdded(await sent.json());
+    const most = Number($("file-choice").dataset.most);
+    if (file.size > most) {
+      throw new ls.ServerError(413, { message: `This file has ${mib(file.size)} MiB; at most ${mib(most)} can be read.` });
     }
+    const query = new URLSearchParams({ genome: view.genome.id, name: file.name });
+    const headers = { "Content-Type": "application/octet-stream" };
+    const sent = await ls.request(`/api/v1/own?${query}`, { method: "POST", headers, body: file });
+    await showAdded(await sent.json());
+  }
+
+  async function fetchTrack(url) {
+    const genome = ls.state().view.genome.id;
+    await showAdded(await ls.post("/api/v1/own-address", { genome, url }));
   }
 
   const mib = (bytes) => ls.number.format(Math.ceil(bytes / 2 ** 20));
@@ -106,7 +108,7 @@
     if (own.length) {
       body.append(make("p", "muted small", `It names your own tracks (${own.join(", ")}) but does not hold them: keep the files, for this server may forget them.`));
     }
-    const box = make("textarea", "session-notes");
+    const box = make("textarea", "field session-notes");
     box.setAttribute("aria-label", "Notes");
     box.placeholder = "Notes";
     box.maxLength = LONGEST.notes;
@@ -135,10 +137,68 @@
     }
   }
 
-  // An address instead of a file: of a host that the server's settings allow.
-  function askAddress() {
-    const url = window.prompt("Address of a track (https), from a host that this server allows");
-    if (url) take([{ name: url.trim(), url: url.trim() }]);
+  // ---- An address instead of a file -----------------------------------------------------------
+
+  // A form for an address, which may be known already: then it is sent at once.
+  function askAddress(url = "") {
+    const { hosts } = $("own-tools").dataset;
+    const body = ls.openDrawer("Add an address");
+    if (!hosts) {
+      const file = make("button", "tool", "Add a file");
+      file.onclick = choose;
+      body.append(
+        make("p", "", "This server fetches tracks from no other host. Whoever runs it can name hosts in LOCUSCOPE_REMOTE_HOSTS. A file of your own can be added."),
+        file,
+      );
+      file.focus();
+      return;
+    }
+    const { form, box } = addressForm(hosts);
+    body.append(form);
+    box.value = url;
+    box.focus();
+    if (url) form.requestSubmit();
+  }
+
+  function addressForm(hosts) {
+    const form = make("form");
+    const label = make("label", "", "Address of a track");
+    const box = make("input", "field");
+    label.htmlFor = box.id = "track-address";
+    Object.assign(box, { placeholder: `https://${hosts.split(", ")[0]}/`, inputMode: "url", spellcheck: false });
+    const wrong = make("p", "error small");
+    wrong.setAttribute("role", "alert");
+    const send = Object.assign(make("button", "tool", "Add"), { type: "submit" });
+    form.append(
+      label,
+      box,
+      wrong,
+      make("p", "muted small", `Kinds of file: ${$("file-choice").dataset.endings}.`),
+      make("p", "muted small", `Hosts: ${hosts}; by https only.`),
+      send,
+    );
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      if (!send.hasAttribute("aria-busy")) sendAddress(form, box.value.trim(), wrong, send);
+    };
+    return { form, box };
+  }
+
+  async function sendAddress(form, url, wrong, send) {
+    wrong.textContent = "";
+    send.setAttribute("aria-busy", "true");
+    send.textContent = "Fetching";
+    try {
+      await fetchTrack(url);
+      if (form.isConnected) ls.closeDrawer();
+    } catch (error) {
+      if (!(error instanceof ls.ServerError)) throw error;
+      if (form.isConnected) wrong.textContent = error.message;
+      else ls.notice(`${url}: ${error.message}`, "error");
+    } finally {
+      send.removeAttribute("aria-busy");
+      send.textContent = "Add";
+    }
   }
 
   function choose() {
@@ -166,7 +226,8 @@
       event.preventDefault();
       depth = 0;
       hint();
-      take(files(event) ? [...event.dataTransfer.files] : [{ name: link, url: link }]);
+      if (files(event)) take([...event.dataTransfer.files]);
+      else askAddress(link);
     });
   }
 

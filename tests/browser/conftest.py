@@ -15,7 +15,9 @@ from tests.browser.site import Page, Site, chromium, visit
 def site(
     hg38_windows: Path, realdata: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    site = Site(hg38_windows, realdata / "weights", tmp_path_factory.mktemp("site"))
+    folder = tmp_path_factory.mktemp("site")
+    allowed = {"LOCUSCOPE_REMOTE_HOSTS": "localhost"}
+    site = Site(hg38_windows, realdata / "weights", folder, **allowed)
     yield site
     site.stop()
 

@@ -42,11 +42,14 @@ def free_port() -> int:
 class Site:
     """`locuscope serve` on a free port, with a cache of its own."""
 
-    def __init__(self, genome: Path, weights: Path, cache: Path, *parts: str) -> None:
+    def __init__(
+        self, genome: Path, weights: Path, cache: Path, *parts: str, **settings: str
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.cache = cache
-        self.environment = os.environ | {
+        self.environment = os.environ | settings
+        self.environment |= {
             "LOCUSCOPE_GENOMES": str(genome),
             "LOCUSCOPE_WEIGHTS": str(weights),
             "LOCUSCOPE_CACHE_DIR": str(cache),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import urllib.request
 from collections.abc import Iterator
 from urllib.parse import parse_qs, quote, urlsplit
@@ -13,6 +14,7 @@ from selenium.webdriver.common.keys import Keys
 
 from app.teaching_bundle import build
 from tests.browser.site import REPOSITORY, Page, Site, resize, visit
+from tests.web.test_figures import contrast
 
 TEACH1 = REPOSITORY / ".cache" / "bundles" / "teach1"
 ATAC = "teaching/ATAC/thymocyte-ATAC/."
@@ -60,6 +62,49 @@ def rows(page: Page) -> list[list[str]]:
         ".map((row) => [...row.querySelectorAll('.ag-cell')].map((cell) => cell.textContent))"
     )
     return found
+
+
+#: Each number of the heat map: its text, its computed colour and the pixel of its cell.
+NUMBERS = """
+const plot = document.querySelector('#effects-map .js-plotly-plot');
+return Promise.all([...plot.querySelectorAll('.heatmaplayer image')].map(async (node) => {
+  const image = new Image();
+  image.src = node.getAttribute('href') || node.getAttribute('xlink:href');
+  await image.decode();
+  const canvas = document.createElement('canvas');
+  canvas.width = image.naturalWidth;
+  canvas.height = image.naturalHeight;
+  canvas.getContext('2d').drawImage(image, 0, 0);
+  const box = node.getBoundingClientRect();
+  return [...plot.querySelectorAll('.scatterlayer text')].map((text) => {
+    const at = text.getBoundingClientRect();
+    const x = (at.left + at.right) / 2 - box.left, y = (at.top + at.bottom) / 2 - box.top;
+    const pixel = canvas.getContext('2d').getImageData(
+      x * canvas.width / box.width, y * canvas.height / box.height, 1, 1).data;
+    return [text.textContent, getComputedStyle(text).fill, [...pixel]];
+  }).filter(([, , pixel]) => pixel[3] === 255);
+})).then((found) => found.flat());
+"""
+
+
+def as_hex(channels: list[int]) -> str:
+    return "#" + "".join(f"{channel:02x}" for channel in channels[:3])
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_number_of_the_heat_map_can_be_read(teaching: Page, theme: str) -> None:
+    teaching.open(f"{STORY}&panel=effects&theme={theme}")
+    wait_for_table(teaching)
+    found = teaching.run(NUMBERS)
+    assert len(found) == teaching.run(
+        "return document.querySelectorAll('#effects-map .scatterlayer text').length"
+    ), "each number stands in one cell"
+    assert len(found) > 40
+    for text, ink, cell in found:
+        on = [int(channel) for channel in re.findall(r"\d+", ink)]
+        assert contrast(as_hex(on), as_hex(cell)) >= 4.5, (text, ink, cell)
+    grounds = {as_hex(cell) for _, _, cell in found}
+    assert len(grounds) > 8, "the colours of the cells, not of what is below them"
 
 
 def test_every_track_is_scored_and_a_line_leads_to_its_track_and_gene(teaching: Page) -> None:

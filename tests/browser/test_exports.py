@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pypdf import PdfReader
+from selenium.webdriver.common.keys import Keys
 
 from tests.browser.site import MAPK1, Page
 from tests.browser.test_effects import teaching, teaching_site  # noqa: F401 - fixtures
@@ -327,7 +328,7 @@ def test_a_saved_session_opens_the_same_view_with_its_notes(page, saved):
     page.run("sessionStorage.clear()")
     page.element("#file-choice").send_keys(str(file))
     page.until("return location.href === arguments[0]", view, seconds=60)
-    page.until("return document.activeElement.className === 'session-notes'")
+    page.until("return document.activeElement.matches('.session-notes')")
     assert page.run("return document.activeElement.value") == "Look <b>here</b> \u03c1"
     assert page.locus() == ("chr22", 21_691_453, 21_822_524)
 
@@ -368,3 +369,18 @@ def test_share_button_copies_the_link(page):
     page.until("return document.getElementById('toast').textContent === 'Link copied'")
     copied = page.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
     assert copied == page.driver.current_url
+
+
+def test_link_that_the_browser_does_not_copy_is_shown_and_selected(page):
+    page.open(locus=MAPK1, biosample=HEPG2)
+    denied = {"permission": {"name": "clipboard-write"}, "setting": "denied"}
+    page.driver.execute_cdp_cmd("Browser.setPermission", denied)
+    try:
+        page.keys("l")
+        page.until("return document.querySelector('#drawer-body textarea')")
+    finally:
+        page.driver.execute_cdp_cmd("Browser.resetPermissions", {})
+    assert page.text("#drawer-title") == "Link"
+    assert page.run("return document.getSelection().toString()") == page.driver.current_url
+    page.keys(Keys.ESCAPE)
+    assert not page.element("#drawer").is_displayed()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from selenium.webdriver.common.keys import Keys
 
-from tests.browser.site import Page
+from tests.browser.site import REPOSITORY, Page
 from tests.browser.test_exports import SVG, click_and_wait, words
 
 LOCUS = "chr22:21,735,951-21,736,950"
@@ -98,3 +100,34 @@ def test_features_are_in_the_picture(page, tmp_path):
     assert "other" in shown
     sizes = [float(one.get("font-size", "0").removesuffix("px")) for one in svg.iter(f"{SVG}text")]
     assert min(sizes) >= 10.66
+
+
+def test_address_is_asked_for_in_a_form_that_keeps_what_was_typed(page):
+    page.open(locus=LOCUS, track=DNASE)
+    button = page.element("[data-action=ask-address]")
+    button.click()
+    assert page.run("return document.activeElement.id") == "track-address"
+    said = page.text("#drawer-body")
+    assert ".bed, .narrowPeak, .bedGraph" in said
+    assert "Hosts: localhost" in said
+    error = "return document.querySelector('#drawer-body [role=alert]').textContent"
+    for typed, message in (
+        ("https://example.org/a.bed", "Files may not come from example.org."),
+        ("https://localhost/a.bed", "localhost is not on the open internet."),
+    ):
+        page.run("document.activeElement.select()")
+        page.keys(typed, Keys.ENTER)
+        page.until(f"{error}.startsWith(arguments[0])", message, what=message)
+        assert page.run("return document.activeElement.value") == typed
+    page.screenshot("own_address")
+    assert len(page.complaints()) == 2, "of the two refusals"
+    page.keys(Keys.ESCAPE)
+    assert not page.element("#drawer").is_displayed()
+    assert page.driver.switch_to.active_element == button
+    page.keys(Keys.ENTER)
+    assert page.run("return document.activeElement.id") == "track-address"
+
+
+def test_no_part_of_the_page_uses_the_dialogs_of_the_browser():
+    scripts = (REPOSITORY / "assets").glob("*.js")
+    assert not [s.name for s in scripts if re.search(r"\b(prompt|alert|confirm)\(", s.read_text())]

@@ -698,3 +698,40 @@ def test_the_spread_is_a_band_around_the_prediction(site, driver):
     page.keys("m")
     page.until("return locuscope.state().view.ensemble === 'off'", what="the key did nothing")
     assert page.complaints() == []
+
+
+#: Every name that any part of the view shows, with the box of its letters.
+NAMES = """
+const view = document.getElementById('viewport').getBoundingClientRect();
+const found = [...document.querySelectorAll('#figure .scatterlayer text')].map((text) => {
+  const { left, right, top, bottom } = text.getBoundingClientRect();
+  return [text.textContent, left, right, top, bottom];
+}).filter(([, left, right]) => right > view.left && left < view.right);
+return [view.left, view.right, found];
+"""
+
+
+@pytest.mark.parametrize("genes", ["longest", "expanded"])
+def test_names_of_genes_are_neither_cut_nor_over_each_other(page, genes):
+    page.open(locus="chr22:21,001,001-22,400,000", model="", genes=genes)
+    left, right, names = page.run(NAMES)
+    assert len(names) > 20
+    [edge] = [a for name, a, *_ in names if "THAP7" in name]
+    assert edge - left == pytest.approx(3, abs=2), "its gene begins left of the view"
+    for name, a, b, *_ in names:
+        assert left <= a < b <= right, name
+    for i, (one, a, b, top, bottom) in enumerate(names):
+        for other, c, d, upper, lower in names[i + 1 :]:
+            apart = b + 2 < c or d + 2 < a or bottom <= upper or lower <= top
+            assert apart, (one, other)
+
+
+def test_without_allowed_hosts_the_form_says_so_and_offers_a_file(rows):
+    rows.open(locus="chr1:2,001-2,100")
+    button = rows.element("[data-action=ask-address]")
+    button.click()
+    assert "LOCUSCOPE_REMOTE_HOSTS" in rows.text("#drawer-body")
+    assert rows.driver.switch_to.active_element.text == "Add a file"
+    rows.keys(Keys.ESCAPE)
+    assert not rows.element("#drawer").is_displayed()
+    assert rows.driver.switch_to.active_element == button

@@ -97,10 +97,10 @@ def _label_at(transcript: Transcript, view: Interval, room: float, edge: float) 
         edge: bp between the left edge of the view and a name.
     """
     if transcript.end <= view.start:
-        return min(transcript.start, view.start - room)
+        return float(min(transcript.start, view.start - room))
     if transcript.start >= view.end:
-        return transcript.start
-    return max(view.start + edge, min(transcript.start, view.end - room))
+        return float(transcript.start)
+    return float(max(view.start + edge, min(transcript.start, view.end - room)))
 
 
 def _is_free(taken: list[tuple[float, float]], span: tuple[float, float]) -> bool:

@@ -119,7 +119,7 @@ def register_pages(app: Dash, services: Services) -> None:
             case "":
                 return home.layout(services)
             case "/browse":
-                return browse.layout(services.catalogue, services.preferred_cards())
+                return browse.layout(services)
             case "/variants":
                 return variants.layout(services)
             case "/models":

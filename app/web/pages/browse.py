@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dash_ag_grid
 import dash_mantine_components as dmc
@@ -11,7 +11,9 @@ from dash import ClientsideFunction, Dash, Input, html
 from app.genome.catalogue import Catalogue
 from app.genome.own_files import MAX_BYTES
 from app.genome.own_tracks import ENDINGS_TEXT
-from models.card import ModelCard
+
+if TYPE_CHECKING:
+    from app.web.services import Services
 
 KEYS = (
     ("← →", "pan; with Shift a whole screen"),
@@ -104,7 +106,7 @@ CENTRE = f"""
     <div id="no-rows" hidden>No track is chosen. Pick a biosample or check tracks on the left.</div>
     <div id="page-message" role="alert" hidden></div>
     <input id="file-choice" type="file" multiple hidden aria-label="Own track, or session"
-      data-most="{MAX_BYTES}">
+      data-most="{MAX_BYTES}" data-endings="{ENDINGS_TEXT}">
   </div>
 </main></div>
 """
@@ -202,14 +204,17 @@ def _bar(catalogue: Catalogue) -> html.Header:
     )
 
 
-def _side(cards: dict[str, ModelCard]) -> html.Aside:
+def _side(services: Services) -> html.Aside:
     return html.Aside(
         [
             html.H2("Model"),
             dmc.Select(
                 id="model",
                 data=[
-                    *({"value": c.id, "label": c.title} for c in cards.values()),
+                    *(
+                        {"value": card.id, "label": card.title}
+                        for card in services.preferred_cards().values()
+                    ),
                     {"value": "", "label": "No model: measurements only"},
                 ],
                 size="xs",
@@ -261,7 +266,9 @@ def _side(cards: dict[str, ModelCard]) -> html.Aside:
                     ),
                     _button("ask-address", "Add an address", "A track from an allowed host, https"),
                 ],
-                className="tools own-tools",
+                id="own-tools",
+                className="tools",
+                **_attributes(data_hosts=", ".join(sorted(services.settings.allowed_hosts))),
             ),
             dmc.Tree(
                 id="track-tree", data=[], checkboxes=True, checked=[], expanded=[], levelOffset=14
@@ -382,12 +389,12 @@ def _status() -> html.Footer:
     )
 
 
-def layout(catalogue: Catalogue, cards: dict[str, ModelCard]) -> html.Div:
-    """Returns the frame of the page for these genomes and models."""
+def layout(services: Services) -> html.Div:
+    """Returns the frame of the page for the genomes and models that are served."""
     return html.Div(
         [
-            _bar(catalogue),
-            html.Div([_side(cards), html.Div(id="centre-slot"), _drawer()], className="body"),
+            _bar(services.catalogue),
+            html.Div([_side(services), html.Div(id="centre-slot"), _drawer()], className="body"),
             _status(),
             *_floating(),
             dmc.Modal(
