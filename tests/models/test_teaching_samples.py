@@ -12,7 +12,18 @@ from models.teaching.cells import cells
 from models.teaching.motifs import decode
 from models.teaching.oracle import REACH, oracle
 from models.teaching.tracks import track_id
-from models.teaching_training import HELD_OUT, Plan, mirrored, pair_reads, train
+from models.teaching_losses import (
+    WEIGHTS,
+    measure,
+    measure_changes,
+    n_fractions,
+    pair_losses,
+    pair_reads,
+    targets,
+)
+from models.teaching_mutants import CHANGED_ONE_IN, mutant
+from models.teaching_net import Outputs
+from models.teaching_training import HELD_OUT, Plan, Stage, mirrored, train
 
 LENGTH = 2**19
 
@@ -90,7 +101,11 @@ def test_interrupted_training_ends_as_if_it_had_not_been(folder, monkeypatch, tm
         (tmp_path / name).mkdir(exist_ok=True)
         if not (tmp_path / name / "samples").exists():
             (tmp_path / name / "samples").symlink_to(folder / "samples")
-        return Plan(tmp_path / name, torch.device("cpu"), stages=((4, 8_192), (2, 16_384)))
+        return Plan(
+            tmp_path / name,
+            torch.device("cpu"),
+            stages=(Stage(3, 8_192), Stage(4, 16_384, paired=True)),
+        )
 
     whole = train(plan("whole"), lambda _: None).state_dict()
 
@@ -105,3 +120,45 @@ def test_interrupted_training_ends_as_if_it_had_not_been(folder, monkeypatch, tm
     resumed = train(plan("parts"), lambda _: None).state_dict()
     for name, tensor in whole.items():
         torch.testing.assert_close(resumed[name], tensor, rtol=0.02, atol=1e-4)
+
+
+def test_mutant_is_read_by_the_oracle_and_changes_matter(folder):
+    sample = samples.Chromosome(folder / "samples" / "00000.npz").window(0, 32_768)
+    before, after = mutant(sample, np.random.default_rng(1))
+    np.testing.assert_array_equal(before.codes, sample.codes)
+    changed = np.flatnonzero(before.codes != after.codes)
+    assert 10 <= len(changed) <= 32_768 // CHANGED_ONE_IN
+    names = [track.id for track in samples.base_tracks()]
+    truth = oracle(decode(after.codes)).values
+    for name in (names[0], names[-1]):
+        np.testing.assert_allclose(after.bases[:, names.index(name)], truth[name], rtol=1e-6)
+    opened = np.abs(np.log(after.bases[:, 0] / before.bases[:, 0]))
+    near = (np.abs(np.arange(32_768)[:, None] - changed) < 500).any(1)
+    assert opened[near].max() > 0.1  # somewhere chromatin opens or closes
+    assert opened[~near].max() < 0.1 * opened[near].max()
+
+
+def test_loss_of_changes_is_0_for_the_truth_and_1_for_no_change(folder):
+    sample = samples.Chromosome(folder / "samples" / "00000.npz").window(65_536, 65_536)
+    pair = mutant(sample, np.random.default_rng(2))
+    usual = measure([sample])
+    usual_changes = measure_changes([pair])
+
+    def outputs(*said: samples.Sample) -> Outputs:
+        def logits(values: np.ndarray, tracks: tuple) -> torch.Tensor:
+            n, wanted = n_fractions(tracks), targets(values, tracks)
+            return torch.cat(
+                [wanted[:, :n].clamp(5e-4, 0.999).logit(), (wanted[:, n:] + 1e-6).log()], dim=1
+            )
+
+        none = torch.zeros(2, 0)
+        bases = torch.stack([logits(one.bases, samples.base_tracks()) for one in said])
+        bins = torch.stack([logits(one.bins, samples.bin_tracks()) for one in said])
+        return Outputs(bases, bins, none, none, none)
+
+    right = pair_losses(outputs(*pair), pair, usual, usual_changes)
+    same = pair_losses(outputs(pair[0], pair[0]), pair, usual, usual_changes)
+    for name in usual_changes:
+        assert right[name] < 0.01
+        assert same[name] == pytest.approx(1, abs=0.01)
+    assert set(right) | {"CONTACT_MAPS", "SPLICE_JUNCTIONS"} == set(WEIGHTS)
