@@ -27,7 +27,9 @@ class Substitution(NamedTuple):
     base: int
 
 
-Predict = Callable[[torch.Tensor, Sequence[Track]], dict[str, torch.Tensor]]
+PredictWindows = Callable[
+    [torch.Tensor, Sequence[Track], Sequence[Window]], dict[str, torch.Tensor]
+]
 
 
 class Member(NamedTuple):
@@ -35,11 +37,11 @@ class Member(NamedTuple):
 
     Attributes:
         network: All of it that is not linear, as modules that each are used once in a pass.
-        predict: As ``SequenceModel.predict``, from this network alone.
+        predict: As ``SequenceModel.predict_windows``, from this network alone.
     """
 
     network: torch.nn.Module
-    predict: Predict
+    predict: PredictWindows
 
 
 def changed(
@@ -65,9 +67,9 @@ def changed(
 class SequenceModel(ABC):
     """A network that reads one-hot DNA and predicts tracks.
 
-    A family writes a subclass with ``load`` and ``predict``, and ``predict_substitutions`` where
-    it knows a faster way. Windows, flanks, edits, reverse complement, batching, precision and
-    progress are written once, elsewhere.
+    A family writes a subclass with ``load`` and ``predict``, ``predict_windows`` if it predicts
+    junctions, and ``predict_substitutions`` where it knows a faster way. Windows, flanks, edits,
+    reverse complement, batching, precision and progress are written once, elsewhere.
 
     Attributes:
         card: What is known about the model without loading it.
@@ -104,6 +106,26 @@ class SequenceModel(ABC):
             - All others: (batch, n), finite.
         """
 
+    def predict_windows(
+        self, one_hot: torch.Tensor, tracks: Sequence[Track], windows: Sequence[Window]
+    ) -> dict[str, torch.Tensor]:
+        """Predicts parts of the output for a batch of full windows.
+
+        Of a junction track each of ``windows`` is one intron, and its value is what the network
+        says of this very pair of splice sites, likely or not. The list that ``predict`` gives does
+        not say that of every pair, so a family that predicts junctions overrides this.
+
+        Args:
+            one_hot: As of ``predict``.
+            tracks: Which of ``card.tracks`` to return.
+            windows: Which bases of the output; the bins that overlap them are returned.
+
+        Returns:
+            By track id, float32 of shape (batch, bins), or (batch, introns); see ``in_windows``.
+        """
+        output = self.predict(one_hot, tracks)
+        return {track.id: in_windows(output[track.id], track, windows) for track in tracks}
+
     def members(self) -> list[Member]:
         """Returns the networks whose mean the model predicts, where each layer has a DeepLIFT rule.
 
@@ -135,18 +157,17 @@ class SequenceModel(ABC):
             one_hot: The unchanged sequence, shape (1, ``card.input_width``, 4).
             substitutions: The changes, each by itself.
             tracks: Which of ``card.tracks`` to return.
-            windows: Which bases of the output; the bins that overlap them are returned.
+            windows: Which bases of the output, as of ``predict_windows``.
 
         Returns:
-            By track id, float32 of shape (1 + substitutions, bins): row 0 is the unchanged
-            sequence; see ``in_windows``.
+            By track id, float32 of shape (1 + substitutions, bins or introns): row 0 is the
+            unchanged sequence; see ``predict_windows``.
         """
         rows = [one_hot, *(changed(one_hot, [one]) for one in substitutions)]
         found: dict[str, list[torch.Tensor]] = {track.id: [] for track in tracks}
         for row in rows:
-            output = self.predict(row, tracks)
-            for track in tracks:
-                found[track.id].append(in_windows(output[track.id], track, windows))
+            for name, values in self.predict_windows(row, tracks, windows).items():
+                found[name].append(values)
         return {name: torch.cat(parts) for name, parts in found.items()}
 
 
@@ -164,7 +185,12 @@ def in_windows(values: torch.Tensor, track: Track, windows: Sequence[Window]) ->
 
     Returns:
         Shape (batch, bins or contacts); those of one window follow those of the one before it.
+
+    Raises:
+        ValueError: The track has introns; see ``SequenceModel.predict_windows``.
     """
+    if track.kind == "junctions":
+        raise ValueError(f"{track.id} has introns, not bins")
     spans = [(start // track.resolution, -(-end // track.resolution)) for start, end in windows]
     if track.modality != "CONTACT_MAPS":
         return torch.cat([values[:, start:end] for start, end in spans], dim=1)

@@ -356,7 +356,7 @@ class SpliceAI(SequenceModel):
         for network in self.networks:
             one = copy(self)
             one.networks = nn.ModuleList([network])
-            members.append(Member(network, one.predict))
+            members.append(Member(network, one.predict_windows))
         return members
 
     def decisive(self, windows: Sequence[Window]) -> Window:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -117,6 +117,25 @@ class StagedModel(SequenceModel):
         windows: Sequence[Window],
     ) -> dict[str, Tensor]:
         """Predicts windows of some changed sequences, or without any those of the unchanged one."""
+        found: dict[str, list[Tensor]] = {track.id: [] for track in tracks}
+        pieces = self._pieces(whole, substitutions, windows)
+        for window, (origin, tokens, skips) in zip(windows, pieces, strict=True):
+            decoded = self.decode(tokens, skips, tracks)
+            for track in tracks:
+                first = (self.card.crop + window[0]) // track.resolution
+                last = math.ceil((self.card.crop + window[1]) / track.resolution)
+                zero = origin * self.stride // track.resolution
+                found[track.id].append(decoded[track.id][:, first - zero : last - zero])
+        return {name: torch.cat(parts, dim=1) for name, parts in found.items()}
+
+    def _pieces(
+        self, whole: Unchanged, substitutions: Sequence[Substitution], windows: Sequence[Window]
+    ) -> Iterator[tuple[int, Tensor, Skips]]:
+        """Yields what ``decode`` takes to give each window of some changed sequences.
+
+        That is the first of the tokens, the tokens and the skips; without substitutions those of
+        the unchanged sequence.
+        """
         count = whole.tokens.shape[-1]
         tokens = whole.tokens.repeat(max(len(substitutions), 1), 1, 1)
         skips = tuple(skip[:0, :, :0] for skip in whole.skips)
@@ -126,19 +145,12 @@ class StagedModel(SequenceModel):
         spans = [self._token_span(window, count) for window in windows]
         origin, _ = hull(spans)
         after = whole.trunk(tokens, (low, high), spans)
-        found: dict[str, list[Tensor]] = {track.id: [] for track in tracks}
-        for window, (left, right) in zip(windows, spans, strict=True):
+        for left, right in spans:
             near = tuple(
                 _patched(skip, part, low, (left, right), count)
                 for skip, part in zip(whole.skips, skips, strict=True)
             )
-            decoded = self.decode(after[..., left - origin : right - origin], near, tracks)
-            for track in tracks:
-                first = (self.card.crop + window[0]) // track.resolution
-                last = math.ceil((self.card.crop + window[1]) / track.resolution)
-                zero = left * self.stride // track.resolution
-                found[track.id].append(decoded[track.id][:, first - zero : last - zero])
-        return {name: torch.cat(parts, dim=1) for name, parts in found.items()}
+            yield left, after[..., left - origin : right - origin], near
 
     def _encoded(self, one_hot: Tensor) -> Unchanged:
         """Encodes the unchanged sequence, once as long as it stays the same."""

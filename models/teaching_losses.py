@@ -18,7 +18,8 @@ from torch.nn import functional
 from models.card import Track
 from models.teaching.samples import FRACTIONS, Sample, base_tracks, bin_tracks
 from models.teaching_mutants import Pair
-from models.teaching_net import CLOSED, LARGEST_LOGIT, SHORTEST_INTRON, Network, Outputs
+from models.teaching_net import CLOSED, Network, Outputs
+from models.teaching_net_junctions import LARGEST_LOGIT, SHORTEST_INTRON
 from models.teaching_net_layers import TOKEN
 
 #: Part of a window at either end that does not count.

@@ -26,6 +26,14 @@ from models.teaching.contacts import BIN
 from models.teaching.motifs import jaspar, score_at_rate
 from models.teaching.samples import AMOUNTS, FRACTIONS, WINDOW, base_tracks, bin_tracks
 from models.teaching.tracks import track_id
+from models.teaching_net_junctions import (
+    Junctions,
+    amounts,
+    around,
+    exon_ends,
+    likely_introns,
+    reads_of,
+)
 from models.teaching_net_layers import (
     HEADS,
     TOKEN,
@@ -48,18 +56,10 @@ DECODED = 64
 LAYERS = 4
 #: Transformer layers before the table of pairs is made.
 PAIR_AFTER = 2
-#: Channels in which a splice donor meets an acceptor, for each cell type.
-JUNCTION = 16
-#: Splice sites that are paired on each strand, the most likely ones, if at least this likely.
-MOST_SITES, LEAST_SITE = 128, 0.02
-#: Introns shorter than this, or with fewer reads in every cell, are left out.
-SHORTEST_INTRON, LEAST_READS = 50, 0.02
 #: Places of random bases at which a motif filter of the untrained network fires once.
 ONE_IN = 500
 #: What accessibility is in closed chromatin, which every base has.
 CLOSED = 0.02
-#: Largest logarithm of the square root of an amount.
-LARGEST_LOGIT = 4.0
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Network(nn.Module):
         self.base_head = nn.Linear(DECODED, len(base_tracks()))
         self.base_level = nn.Linear(WIDTH, len(base_tracks()))
         self.bin_head = nn.Linear(WIDTH, len(bin_tracks()))
-        self.junctions = Junctions()
+        self.junctions = Junctions(DECODED + WIDTH)
         #: Mean logarithm of contacts at each distance in bins.
         self.usual_contacts = nn.Buffer(torch.zeros(WINDOW // BIN))
 
@@ -212,44 +212,6 @@ class Network(nn.Module):
         return Outputs(bases, self.bin_head(tokens), maps, decoded, tokens)
 
 
-class Junctions(nn.Module):
-    """How many reads join a donor and an acceptor."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        size = len(cells()) * JUNCTION
-        self.donor = nn.Sequential(nn.Linear(DECODED + WIDTH, 192), nn.GELU(), nn.Linear(192, size))
-        self.acceptor = nn.Sequential(
-            nn.Linear(DECODED + WIDTH, 192), nn.GELU(), nn.Linear(192, size)
-        )
-        self.distance = nn.Linear(8, len(cells()))
-
-    def forward(self, decoded: Tensor, tokens: Tensor, donors: Tensor, acceptors: Tensor) -> Tensor:
-        """Returns logits, the logarithm of the square root of reads, of each pair.
-
-        Args:
-            decoded: ``Outputs.decoded`` of one window; (length, channels).
-            tokens: ``Outputs.tokens`` of it; (tokens, channels).
-            donors: Last bases of exons; (donors,).
-            acceptors: First bases of exons; (acceptors,).
-
-        Returns:
-            Shape (cells, donors, acceptors).
-        """
-        at_donor = torch.cat([decoded[donors], tokens[donors // TOKEN]], dim=1)
-        at_acceptor = torch.cat([decoded[acceptors], tokens[acceptors // TOKEN]], dim=1)
-        d = self.donor(at_donor).unflatten(1, (len(cells()), JUNCTION))
-        a = self.acceptor(at_acceptor).unflatten(1, (len(cells()), JUNCTION))
-        length = (acceptors[None] - donors[:, None]).abs().clamp(min=1).float()
-        waves = torch.stack(
-            [f(length.log() * s) for s in (0.25, 0.5, 1.0, 2.0) for f in (torch.sin, torch.cos)],
-            dim=-1,
-        )
-        near = self.distance(waves.to(decoded.dtype)).permute(2, 0, 1)
-        pairs: Tensor = torch.einsum("dck,ack->cda", d, a) / JUNCTION**0.5 + near
-        return pairs
-
-
 class TeachingNet(StagedModel):
     """The trained network."""
 
@@ -284,6 +246,22 @@ class TeachingNet(StagedModel):
             found |= self._contacts(maps)
         return {track.id: found[track.id] for track in tracks}
 
+    def predict_windows(
+        self, one_hot: Tensor, tracks: Sequence[Track], windows: Sequence[Window]
+    ) -> dict[str, Tensor]:
+        """Predicts windows, or introns; see ``SequenceModel.predict_windows``."""
+        introns = [track for track in tracks if track.kind == "junctions"]
+        others = [track for track in tracks if track.kind != "junctions"]
+        found = super().predict_windows(one_hot, others, windows) if others else {}
+        if introns:
+            encoded = self.network.encode(one_hot)
+            tokens, _ = self.network.trunk(encoded.tokens)
+            _, decoded = self.network.decode(tokens, encoded)
+            ends = [edge for window in windows for edge in exon_ends(window)]
+            known = [self._around(decoded, tokens, first) for first, _ in ends]
+            found |= self._reads(known, introns, windows)
+        return found
+
     def encode(self, one_hot: Tensor) -> tuple[Tensor, Skips]:
         """Encodes whole tokens; see ``StagedModel.encode``."""
         encoded = self.network.encode(one_hot)
@@ -310,9 +288,10 @@ class TeachingNet(StagedModel):
         tracks: Sequence[Track],
         windows: Sequence[Window],
     ) -> dict[str, Tensor]:
-        """Reads contact maps from the pairs of bins, all else as ``StagedModel`` does."""
-        maps = [track for track in tracks if track.modality == "CONTACT_MAPS"]
-        others = [track for track in tracks if track.modality != "CONTACT_MAPS"]
+        """Reads contacts and introns from pairs, all else as ``StagedModel`` does."""
+        maps = [track for track in tracks if track.kind == "contacts"]
+        introns = [track for track in tracks if track.kind == "junctions"]
+        others = [track for track in tracks if track.kind == "signal"]
         found = super()._predict_some(whole, substitutions, others, windows) if others else {}
         if maps:
             near = [self._token_span(window, whole.tokens.shape[-1]) for window in windows]
@@ -321,18 +300,41 @@ class TeachingNet(StagedModel):
                 near.append(self._splice(whole, tokens, substitutions)[:2])
             contacts = self._contacts(self._near.maps(tokens.transpose(1, 2), near))
             found |= {track.id: in_windows(contacts[track.id], track, windows) for track in maps}
+        if introns:
+            ends = [edge for window in windows for edge in exon_ends(window)]
+            known = []
+            pieces = self._pieces(whole, substitutions, ends)
+            for (first, _), (zero, piece, skips) in zip(ends, pieces, strict=True):
+                _, decoded = self._decoded(piece, skips)
+                place = first - zero * TOKEN
+                known.append(self._around(decoded, piece.transpose(1, 2), place))
+            found |= self._reads(known, introns, windows)
+        return found
+
+    def _around(self, decoded: Tensor, tokens: Tensor, first: int) -> Tensor:
+        place = torch.tensor([self.card.crop + first], device=decoded.device)
+        return around(decoded, tokens, place)
+
+    def _reads(
+        self, known: Sequence[Tensor], tracks: Sequence[Track], introns: Sequence[Window]
+    ) -> dict[str, Tensor]:
+        """Returns the reads of some introns, (batch, introns), from what is around their ends."""
+        keys = [f"{cell.key}-junctions" for _, cell in _cells()]
+        found = {}
+        for track in tracks:
+            reads = [
+                reads_of(self.network.junctions, left, right, end - start, track.strand == "+")
+                for left, right, (start, end) in zip(known[::2], known[1::2], introns, strict=True)
+            ]
+            found[track.id] = torch.stack(reads, dim=1)[..., keys.index(track.name)]
         return found
 
     def decode(self, tokens: Tensor, skips: Skips, tracks: Sequence[Track]) -> dict[str, Tensor]:
         """Turns tokens into tracks of bases and of bins; see ``StagedModel.decode``."""
-        tokens = tokens.transpose(1, 2)
-        parts = [(bin_tracks(), self.network.bin_head(tokens))]
+        after = tokens.transpose(1, 2)
+        parts = [(bin_tracks(), self.network.bin_head(after))]
         if any(track in base_tracks() for track in tracks):
-            middle, fine, stem = (
-                skip[:, :, None].contiguous(memory_format=torch.channels_last) for skip in skips
-            )
-            bases, _ = self.network.decode(tokens, Encoded(tokens, middle, fine, stem))
-            parts.append((base_tracks(), bases))
+            parts.append((base_tracks(), self._decoded(tokens, skips)[0]))
         found = {
             track.id: values[:, :, i]
             for known, logits in parts
@@ -340,6 +342,14 @@ class TeachingNet(StagedModel):
             for i, track in enumerate(known)
         }
         return {track.id: found[track.id] for track in tracks}
+
+    def _decoded(self, tokens: Tensor, skips: Skips) -> tuple[Tensor, Tensor]:
+        """Does ``Network.decode`` for tokens and skips as stages hand them on."""
+        middle, fine, stem = (
+            skip[:, :, None].contiguous(memory_format=torch.channels_last) for skip in skips
+        )
+        after = tokens.transpose(1, 2)
+        return self.network.decode(after, Encoded(after, middle, fine, stem))
 
     def _cropped(self, values: Tensor, tracks: Sequence[Track]) -> dict[str, Tensor]:
         """Returns the central part of each of some tracks; values are (batch, bins, tracks)."""
@@ -358,11 +368,14 @@ class TeachingNet(StagedModel):
     def _junctions(self, bases: Tensor, decoded: Tensor, tokens: Tensor) -> dict[str, Tensor]:
         """Pairs the likely splice sites of each strand; (batch, introns, start, end and reads)."""
         found = {}
+        crop = self.card.crop
         for strand in ("+", "-"):
-            by_window = [
-                self._introns(*parts, strand == "+")
-                for parts in zip(bases, decoded, tokens, strict=True)
-            ]
+            by_window = []
+            for parts in zip(bases, decoded, tokens, strict=True):
+                introns, reads = likely_introns(self.network.junctions, *parts, strand == "+")
+                end = self.card.input_width - crop
+                inside = (introns[:, 0] >= crop) & (introns[:, 1] <= end)
+                by_window.append((introns[inside] - crop, reads[:, inside]))
             most = max(len(introns) for introns, _ in by_window)
             for i, cell in _cells():
                 rows = tokens.new_full((len(by_window), most, 3), torch.nan, dtype=torch.float32)
@@ -372,27 +385,6 @@ class TeachingNet(StagedModel):
                 name = f"{cell.key}-junctions"
                 found[track_id("SPLICE_JUNCTIONS", name, strand)] = rows
         return found
-
-    def _introns(
-        self, bases: Tensor, decoded: Tensor, tokens: Tensor, forward: bool
-    ) -> tuple[Tensor, Tensor]:
-        """Returns the introns, (introns, 2), and reads, (cells, introns), of a window's strand."""
-        donors, acceptors = splice_sites(bases, forward)
-        logits = self.network.junctions(decoded, tokens, donors, acceptors).float()
-        reads = (2 * logits.clamp(max=LARGEST_LOGIT)).exp()
-        ends = torch.stack(
-            [donors[:, None].expand(-1, len(acceptors)), acceptors.expand(len(donors), -1)], dim=-1
-        )
-        # A donor is the last base of an exon and an acceptor the first, so an intron begins one
-        # base after the left one of the two.
-        introns = (ends if forward else ends.flip(-1)) + torch.tensor([1, 0], device=ends.device)
-        length = introns[..., 1] - introns[..., 0]
-        inside = (introns[..., 0] >= self.card.crop) & (
-            introns[..., 1] <= self.card.input_width - self.card.crop
-        )
-        kept = inside & (length >= SHORTEST_INTRON) & (reads.amax(0) >= LEAST_READS)
-        order = torch.argsort(introns[kept][:, 0], stable=True)
-        return (introns[kept] - self.card.crop)[order], reads[:, kept][:, order]
 
 
 def _cells() -> list[tuple[int, Cell]]:
@@ -405,22 +397,4 @@ def in_units(logits: Tensor, tracks: Sequence[Track]) -> Tensor:
     n_open = sum(track.modality in ("ATAC", "DNASE") for track in tracks)
     fractions = logits[..., :n].float().sigmoid()
     accessible = fractions[..., :n_open] + CLOSED  # not in place: gradients go through here
-    amounts = (2 * logits[..., n:].float().clamp(max=LARGEST_LOGIT)).exp()
-    return torch.cat([accessible, fractions[..., n_open:], amounts], dim=-1)
-
-
-def splice_sites(bases: Tensor, forward: bool) -> tuple[Tensor, Tensor]:
-    """Returns the likeliest donors and acceptors of a strand, in genome order.
-
-    Args:
-        bases: Logits of ``base_tracks()`` of one window; (length, tracks).
-        forward: Whether the plus strand is meant.
-    """
-    found = []
-    for kind in ("donor", "acceptor"):
-        wanted = track_id("SPLICE_SITES", kind, "+" if forward else "-")
-        column = [track.id for track in base_tracks()].index(wanted)
-        chance = bases[:, column].float().sigmoid()
-        best = torch.topk(chance, min(MOST_SITES, len(chance)))
-        found.append(best.indices[best.values >= LEAST_SITE].sort().values)
-    return found[0], found[1]
+    return torch.cat([accessible, fractions[..., n_open:], amounts(logits[..., n:])], dim=-1)

@@ -14,7 +14,7 @@ from torch import Tensor
 from app.errors import ComputationError
 from app.inference.deep_lift import Number, deep_lift
 from app.inference.requests import AttributionRequest, MutagenesisRequest, Readout
-from models.base import Predict, SequenceModel, Substitution, Window, in_windows
+from models.base import PredictWindows, SequenceModel, Substitution, Window
 from models.card import Track
 
 log = logging.getLogger(__name__)
@@ -98,9 +98,8 @@ def attribute(model: SequenceModel, request: AttributionRequest, one_hot: Tensor
     windows = [(start - first, end - first) for start, end in request.readout.windows]
     decisive = one_hot[:, first:last].detach()
 
-    def number(predict: Predict, sequences: Tensor) -> Tensor:
-        output = predict(sequences, [track])[track.id].float()
-        return read_out(in_windows(output, track, windows), request.readout)
+    def number(predict: PredictWindows, sequences: Tensor) -> Tensor:
+        return read_out(predict(sequences, [track], windows)[track.id].float(), request.readout)
 
     if request.method == "deeplift":
         explained = _log if request.readout.score == "lfc" else float
@@ -126,7 +125,7 @@ def _gradient(
     """
     asked = one_hot.clone().requires_grad_()
     with torch.enable_grad():
-        value = number(model.predict, asked)[0]
+        value = number(model.predict_windows, asked)[0]
         explained = torch.log(value + PSEUDOCOUNT) if readout.score == "lfc" else value
         (gradient,) = torch.autograd.grad(explained, asked)
     gradient = gradient[0]
@@ -138,7 +137,7 @@ def _log(number: float) -> float:
 
 
 def read_out(values: Tensor, readout: Readout) -> Tensor:
-    """Returns the number of each row of bins: the mean for a log ratio, else the sum."""
+    """Returns the number of each row of bins, or of one intron: the mean (``lfc``) or the sum."""
     return values.mean(dim=1) if readout.score == "lfc" else values.sum(dim=1)
 
 

@@ -11,10 +11,10 @@ from tangermeme.ersatz import dinucleotide_shuffle
 from torch import Tensor
 
 from app.errors import ComputationError
-from models.base import Member, Predict, SequenceModel
+from models.base import Member, PredictWindows, SequenceModel
 
-#: Predicts sequences, (batch, length, 4), and reads out one number of each, (batch,).
-Number = Callable[[Predict, Tensor], Tensor]
+#: Predicts windows of sequences, (batch, length, 4), and reads out one number of each, (batch,).
+Number = Callable[[PredictWindows, Tensor], Tensor]
 #: Of a difference and of all attributions, how much of it they may fail to sum up to.
 MOST_MISSING = (1e-2, 1e-3)
 

@@ -44,8 +44,6 @@ MAX_WIDTH = 500
 MASK_HALF = 1_000
 #: Bins of a contact map on either side of the middle of an interval that its first read-out covers.
 CONTACT_BINS = 5
-#: Modalities whose output has no bins.
-WITHOUT_READOUT = ("SPLICE_JUNCTIONS",)
 #: Modalities of probabilities, of which the difference is told, not the ratio.
 PROBABILITIES = ("SPLICE_SITES", "SPLICE_SITE_USAGE", "BASE_PROBABILITY", "ELEMENTS")
 #: Every eighth base first, then those between: residues modulo 8 in the order of their jobs.
@@ -169,7 +167,7 @@ def default_score(track: Track) -> Score:
 def readout_of(
     track: Track, window: Window, masks: Sequence[tuple[int, int]], score: Score
 ) -> Readout:
-    """Returns the read-out of the bins that masks overlap.
+    """Returns the read-out of the bins that masks overlap, or of the intron that is the mask.
 
     Args:
         track: What is read.
@@ -178,13 +176,9 @@ def readout_of(
         score: How its change is told.
 
     Raises:
-        BadInputError: The output of the window does not cover the masks, or the track has no bins.
+        BadInputError: The output of the window does not cover the masks, or they are not such as
+            the track can be read out over.
     """
-    if track.modality in WITHOUT_READOUT:
-        raise BadInputError(
-            f"{track.name} has no bins along the genome, so it cannot be read out. "
-            "Choose another track."
-        )
     low, high = min(start for start, _ in masks), max(end for _, end in masks)
     if low < window.output.start or high > window.output.end:
         place = format_interval(Interval(window.output.chromosome, max(low, 0), high))
@@ -200,6 +194,8 @@ def readout_of(
             joined[-1] = (joined[-1][0], max(right, joined[-1][1]))
         else:
             joined.append((left, right))
+    if track.kind == "junctions" and len(joined) > 1:
+        raise BadInputError("Junctions are read out one at a time. Choose one intron.")
     if track.modality == "CONTACT_MAPS" and (len(joined) > 1 or right - left < 2 * res):
         raise BadInputError(
             "Contacts are read out across the middle of one interval of at least two bins "

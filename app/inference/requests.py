@@ -101,7 +101,8 @@ class Request(JobRequest):
 class Readout:
     """One number of a prediction, and how its change is told.
 
-    The number is the mean (``lfc``) or the sum (``difference``) of a track over windows.
+    The number is the mean (``lfc``) or the sum (``difference``) of a track over windows. Of a
+    junction track there is one window, the intron, and the number is its reads.
 
     Attributes:
         track: Track id.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal, TypeVar, get_args
 
 from alphagenome.data.genome import Interval
@@ -13,13 +14,7 @@ from app.errors import BadInputError, LimitError, NotFoundError
 from app.genome.catalogue import Bundle
 from app.genome.genes import Transcript
 from app.genome.locus import format_interval, parse_locus
-from app.inference.mutagenesis import (
-    CONTACT_BINS,
-    MASK_HALF,
-    MAX_WIDTH,
-    WITHOUT_READOUT,
-    default_score,
-)
+from app.inference.mutagenesis import CONTACT_BINS, MASK_HALF, MAX_WIDTH, default_score
 from app.inference.requests import Attribution, Score
 from app.web.transcripts import longest_per_gene
 from models.card import ModelCard, Track
@@ -35,10 +30,13 @@ SCORES: tuple[Score, ...] = get_args(Score)
 METHODS: tuple[Method, ...] = ("ism", *get_args(Attribution))
 BACKGROUNDS: tuple[Background, ...] = get_args(Background)
 SHOWN: tuple[Show, ...] = get_args(Show)
-#: Genes that are offered as read-outs.
+#: Genes, and introns of a junction track, that are offered as read-outs.
 MAX_GENES = 4
+MAX_INTRONS = 12
 #: Modalities that are read out at the nearest gene, and where.
 AT_GENES = {"RNA_SEQ": "exons", "CAGE": "tss", "PROCAP": "tss"}
+#: What the mask of a junction track begins with.
+JUNCTION = "junction:"
 _PART = re.compile(r";(track|mask|score|by|on|show)=")
 
 
@@ -49,7 +47,8 @@ class Ism:
     Attributes:
         interval: 0-based half-open, at most ``MAX_WIDTH`` wide.
         track: Id of the predicted track that is read out.
-        mask: Where: an interval as in a link, ``exons:GENE`` or ``tss:GENE``.
+        mask: Where: an interval as in a link, ``exons:GENE`` or ``tss:GENE``; of a junction track
+            ``junction:START-END``, first and last base of the intron, counted as in a link.
         score: How the change of the read-out is told.
         method: ``ism``, or how else bases are explained; ``deeplift`` where the card has it.
         background: The sequence that is changed: the reference, or what the edits of the view
@@ -85,7 +84,8 @@ def read_ism(text: str, bundle: Bundle, card: ModelCard | None) -> Ism:
     Args:
         text: Where, and any of the parts ``track``, ``mask``, ``score``, ``by``, ``on`` and
             ``show``. Without a mask the read-out lies at the nearest gene for what is
-            transcribed, and around the middle of the interval for all else.
+            transcribed, is the nearest annotated intron for junctions, and lies around the middle
+            of the interval for all else.
         bundle: The genome.
         card: The model of the view.
 
@@ -107,6 +107,7 @@ def read_ism(text: str, bundle: Bundle, card: ModelCard | None) -> Ism:
         )
     track = _track(parts.get("track", ""), card)
     mask = parts.get("mask", "")
+    _check_kind(mask, track)
     made = Ism(
         interval=interval,
         track=track.id,
@@ -120,7 +121,7 @@ def read_ism(text: str, bundle: Bundle, card: ModelCard | None) -> Ism:
         raise BadInputError(
             f"DeepLIFT has no rule for some layers of {card.title}. Choose ism or gradient."
         )
-    if mask and not mask.startswith(("exons:", "tss:")):
+    if mask and not mask.startswith(("exons:", "tss:", JUNCTION)):
         made = replace(made, mask=_plain(parse_locus(mask, bundle).interval))
     masks(made, bundle)
     return made
@@ -141,7 +142,7 @@ def masks(ism: Ism, bundle: Bundle) -> list[tuple[int, int]]:
             return list(gene.exons)
         start = transcription_start(gene)
         return [(max(start - TSS_HALF, 0), start + TSS_HALF + 1)]
-    where = parse_locus(ism.mask, bundle).interval
+    where = parse_locus(_place(ism), bundle).interval
     _check_chromosome(ism, where.chromosome)
     length = bundle.reference.length(where.chromosome)
     return [(where.start, where.end if length is None else min(where.end, length))]
@@ -153,21 +154,26 @@ def mask_text(ism: Ism) -> str:
     words = {"exons": f"the exons of {name}", "tss": f"the start of {name}, ±{TSS_HALF} bp"}
     if kind in words:
         return words[kind]
-    chromosome, start, end = re.split("[:-]", ism.mask)
+    chromosome, start, end = re.split("[:-]", _place(ism))
     return format_interval(Interval(chromosome, int(start) - 1, int(end)))
 
 
 def place_text(ism: Ism, track: Track) -> str:
     """Returns where a track is read out, as people read it."""
-    contacts = track.modality == "CONTACT_MAPS"
-    return f"{'across the middle of' if contacts else 'over'} {mask_text(ism)}"
+    words = {"contacts": "across the middle of", "junctions": "of the intron", "signal": "over"}
+    return f"{words[track.kind]} {mask_text(ism)}"
 
 
 def mask_choices(ism: Ism, bundle: Bundle, card: ModelCard) -> list[tuple[str, str]]:
     """Returns masks that one may choose, each with what people read; that of the link first."""
     track = _track(ism.track, card)
-    found = [ism.mask, _plain(_around(ism.interval, track))]
-    if track.modality != "CONTACT_MAPS":
+    found = [ism.mask]
+    if track.kind == "junctions":
+        introns = near_introns(ism.interval, track, bundle, card)
+        found += [_junction(intron) for intron in introns[:MAX_INTRONS]]
+    else:
+        found.append(_plain(_around(ism.interval, track)))
+    if track.kind == "signal":
         found.append(_plain(ism.interval))
         for gene in near_genes(ism.interval, bundle, card)[:MAX_GENES]:
             found += [f"tss:{gene.symbol}", f"exons:{gene.symbol}"]
@@ -175,7 +181,19 @@ def mask_choices(ism: Ism, bundle: Bundle, card: ModelCard) -> list[tuple[str, s
 
 
 def default_mask(interval: Interval, track: Track, bundle: Bundle, card: ModelCard) -> str:
-    """Returns where a track is read out if nobody says where."""
+    """Returns where a track is read out if nobody says where.
+
+    Raises:
+        BadInputError: It is a junction track, and no annotated intron is near.
+    """
+    if track.kind == "junctions":
+        introns = near_introns(interval, track, bundle, card)
+        if not introns:
+            raise BadInputError(
+                f"No annotated intron lies near {format_interval(interval)}. Click the arc of a "
+                "junction to read it out."
+            )
+        return _junction(introns[0])
     for gene in near_genes(interval, bundle, card) if track.modality in AT_GENES else ():
         if track.strand in (".", gene.strand):
             return f"{AT_GENES[track.modality]}:{gene.symbol}"
@@ -195,25 +213,31 @@ def near_genes(interval: Interval, bundle: Bundle, card: ModelCard) -> list[Tran
     return sorted(found, key=lambda t: abs(transcription_start(t) - middle))
 
 
+def near_introns(
+    interval: Interval, track: Track, bundle: Bundle, card: ModelCard
+) -> list[Interval]:
+    """Returns annotated introns on the strand of a track, the one with the nearest end first."""
+    middle = (interval.start + interval.end) // 2
+    found = [
+        Interval(interval.chromosome, start, end)
+        for gene in near_genes(interval, bundle, card)
+        if gene.strand == track.strand
+        for (_, start), (end, _) in pairwise(gene.exons)
+    ]
+    return sorted(found, key=lambda one: min(abs(one.start - middle), abs(one.end - middle)))
+
+
 def transcription_start(gene: Transcript) -> int:
     """Returns the first base that is transcribed, 0-based."""
     return gene.end - 1 if gene.strand == "-" else gene.start
 
 
-def readable(card: ModelCard) -> list[Track]:
-    """Returns the tracks that can be read out."""
-    return [track for track in card.tracks if track.modality not in WITHOUT_READOUT]
-
-
 def _track(text: str, card: ModelCard) -> Track:
     """Returns a track by its id, or the first one of a row, or of the model for no text."""
-    tracks = readable(card)
-    if not tracks:
-        raise BadInputError(f"{card.title} predicts no track that can be read out.")
-    for track in tracks:
+    for track in card.tracks:
         if text in ("", track.id, track.id.rpartition("/")[0], track.id.replace("+", " ")):
             return track
-    raise NotFoundError(f"{card.title} has no track “{text[:60]}” that can be read out.")
+    raise NotFoundError(f"{card.title} has no track “{text[:60]}”.")
 
 
 def _word(text: str, known: Sequence[Word], what: str) -> Word | None:
@@ -224,6 +248,32 @@ def _word(text: str, known: Sequence[Word], what: str) -> Word | None:
         words = " or ".join(filter(None, (", ".join(known[:-1]), known[-1])))
         raise BadInputError(f"“{text[:60]}” is no {what} of in silico mutagenesis; it is {words}.")
     return None
+
+
+def _check_kind(mask: str, track: Track) -> None:
+    """Raises BadInputError where a mask is not such as the track is read out over."""
+    is_junction = mask.startswith(JUNCTION)
+    if is_junction and not re.fullmatch(r"\d+-\d+", mask.removeprefix(JUNCTION)):
+        raise BadInputError(
+            f"“{mask[:60]}” names no junction. Write junction:START-END, the first and the last "
+            "base of its intron."
+        )
+    if mask and is_junction != (track.kind == "junctions"):
+        raise BadInputError(
+            "A junction track is read out at one intron, junction:START-END, and any other track "
+            "over an interval or a gene. Choose a read-out that fits."
+        )
+
+
+def _place(ism: Ism) -> str:
+    """Returns the interval that a mask is, as in a link."""
+    if ism.mask.startswith(JUNCTION):
+        return f"{ism.interval.chromosome}:{ism.mask.removeprefix(JUNCTION)}"
+    return ism.mask
+
+
+def _junction(intron: Interval) -> str:
+    return JUNCTION + _plain(intron).rpartition(":")[2]
 
 
 def _around(interval: Interval, track: Track) -> Interval:

@@ -17,7 +17,7 @@ from app.inference.mutagenesis import Located, Target, located
 from app.web.asked import asked_json, asked_text, view_query
 from app.web.describe import JSON
 from app.web.ism import Ism, masks, place_text
-from app.web.ism_table import METHOD_TEXTS, SCORE_TEXTS, ism_tsv, reference_bases
+from app.web.ism_table import METHOD_TEXTS, ism_tsv, reference_bases, score_text
 from app.web.rows import LABELS
 from app.web.services import services
 from app.web.view import View, read_view
@@ -204,7 +204,7 @@ def _about(seen: View, wanted: Ism, track: Track, found: Located) -> JSON:
             "label": label,
             "unit": track.unit,
             "mask_text": place_text(wanted, track),
-            "score_text": SCORE_TEXTS[wanted.score],
+            "score_text": score_text(wanted.score, track),
         },
     }
 

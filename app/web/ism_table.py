@@ -16,12 +16,21 @@ SCORE_TEXTS: dict[Score, str] = {
     "lfc": "ln((mean + 0.001) / (mean of the unchanged sequence + 0.001))",
     "difference": "sum minus the sum of the unchanged sequence",
 }
+JUNCTION_TEXTS: dict[Score, str] = {
+    "lfc": "ln((reads + 0.001) / (reads of the unchanged sequence + 0.001))",
+    "difference": "reads minus those of the unchanged sequence",
+}
 METHOD_TEXTS = {
     "ism": "in silico mutagenesis: minus the mean effect of the three changes of a base",
     "gradient": "gradient in the base that is there, minus the mean over the four bases",
     "deeplift": "DeepLIFT/SHAP: what the base that is there adds, mean over 20 comparisons",
 }
 COLUMNS = ("chromosome", "position", "reference", "base", "changed_to", "effect", "contribution")
+
+
+def score_text(score: Score, track: Track) -> str:
+    """Returns how the change of a read-out is told, in words."""
+    return (JUNCTION_TEXTS if track.kind == "junctions" else SCORE_TEXTS)[score]
 
 
 def reference_bases(seen: View, ism: Ism, found: Located) -> list[str | None]:
@@ -46,7 +55,7 @@ def ism_tsv(seen: View, ism: Ism, track: Track, found: Located, answer: JSON) ->
         "coordinates": "1-based positions on the reference; an inserted base has none",
         "read-out": f"{track.id} {place_text(ism, track)}",
         "unit": track.unit,
-        "effect": SCORE_TEXTS[ism.score],
+        "effect": score_text(ism.score, track),
         "contribution": METHOD_TEXTS[ism.method],
         "sequence": f"alternate: {edits}" if ism.background == "alternate" else "reference",
         "unchanged": f"{answer['value']:.6g}",

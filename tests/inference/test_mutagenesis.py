@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -380,8 +379,17 @@ def test_contacts_are_read_across_the_middle_of_one_interval():
     for masks in ([(1_210, 1_290)], [(1_000, 1_300), (1_500, 1_900)]):
         with pytest.raises(BadInputError, match="at least two bins"):
             readout_of(track, window, masks, "lfc")
-    with pytest.raises(BadInputError, match="no bins"):
-        readout_of(replace(track, modality="SPLICE_JUNCTIONS"), window, [(1_250, 1_651)], "lfc")
+
+
+def test_junction_is_read_out_at_the_very_intron():
+    track = Track("m/SPLICE_JUNCTIONS/x/+", "SPLICE_JUNCTIONS", "x", "+", 1, "reads")
+    window = Window(Interval("c", 0, 3_000), Interval("c", 1_000, 2_000), Interval("c", 0, 3_000))
+    found = readout_of(track, window, [(1_250, 1_651)], "lfc")
+    assert found == Readout(track.id, ((250, 651),), "lfc")
+    with pytest.raises(BadInputError, match="one at a time"):
+        readout_of(track, window, [(1_000, 1_300), (1_500, 1_900)], "lfc")
+    with pytest.raises(BadInputError, match="not all of the read-out c:1,901-2,001"):
+        readout_of(track, window, [(1_900, 2_001)], "lfc")
 
 
 def test_probabilities_are_told_by_their_difference():

@@ -12,7 +12,9 @@ from alphagenome.data.genome import Interval
 from app.inference.broker import PREFIX
 from app.inference.compute import Engine
 from app.inference.requests import MotifRequest
+from app.web.ism import mask_choices, masks
 from app.web.state import from_query
+from models import registry
 from models.base import SequenceModel
 
 D1 = "toy/DNASE/d1/."
@@ -79,6 +81,51 @@ def test_transcribed_tracks_are_read_out_at_the_nearest_gene_of_their_strand(cat
     assert mask("toy/CAGE/c1/+", "chr2:801-900") == "tss:GAMMA"
     assert mask("toy/CAGE/c1/-", "chr2:801-900") == "chr2:1-1851"
     assert mask(D1, "chr2:801-900") == "chr2:1-1851"
+
+
+TEACHING = registry.cards([])["teaching"]
+ARCS = "teaching/SPLICE_JUNCTIONS/neuron-junctions/+"
+
+
+def read_junction(text, catalogue):
+    query = f"genome=toy1&model=teaching&ism={quote(text)}"
+    return read(query, catalogue, {TEACHING.id: TEACHING})
+
+
+def test_junction_is_read_out_at_its_intron(catalogue, bundle):
+    """ALPHA's one intron, chr1:2,501-7,500, is the default; any other may be named."""
+    state, _ = read_junction(f"chr1:2401-2600;track={ARCS}", catalogue)
+    wanted = f"chr1:2401-2600;track={ARCS};mask=junction:2501-7500;score=lfc"
+    assert state.ism.to_text() == wanted
+    assert masks(state.ism, bundle) == [(2_500, 7_500)]
+    assert mask_choices(state.ism, bundle, TEACHING) == [("junction:2501-7500", "chr1:2,501-7,500")]
+    named = wanted.replace("2501-", "2601-").replace("lfc", "difference")
+    state, _ = read_junction(named, catalogue)
+    assert state.ism.to_text() == named
+    again, _ = read(state.to_query(), catalogue, {TEACHING.id: TEACHING})
+    assert again.ism == state.ism
+    assert masks(state.ism, bundle) == [(2_600, 7_500)]
+    offered = [mask for mask, _ in mask_choices(state.ism, bundle, TEACHING)]
+    assert offered == ["junction:2601-7500", "junction:2501-7500"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"track={ARCS};mask=junction:7500-2501", "Did you mean chr1:2,501-7,500"),
+        (f"track={ARCS};mask=junction:0-2501", "chr1"),
+        (f"track={ARCS};mask=junction:ALPHA", "junction:START-END"),
+        (f"track={ARCS};mask=junction:2501-200000", "chr1 has 100,000 bp"),
+        (f"track={ARCS};mask=exons:ALPHA", "at one intron"),
+        (f"track={ARCS};mask=chr1:2501-7500", "at one intron"),
+        ("track=teaching/ATAC/neuron-ATAC/.;mask=junction:2501-7500", "at one intron"),
+        (f"track={ARCS[:-1]}-", "No annotated intron lies near chr1:2,401-2,600"),
+    ],
+)
+def test_what_is_no_junction_is_refused_in_words(text, says, catalogue):
+    state, notices = read_junction(f"chr1:2401-2600;{text}", catalogue)
+    assert state.ism is None
+    assert any(says in notice for notice in notices), notices
 
 
 def test_view_has_a_row_for_it_on_its_chromosome_alone(client):

@@ -31,4 +31,4 @@ class Pwm(SequenceModel):
 
     def members(self) -> list[Member]:
         """The highest of a bin has no DeepLIFT rule, unless the bin is one base."""
-        return [Member(self.relu, self.predict)]
+        return [Member(self.relu, self.predict_windows)]
