@@ -10,6 +10,7 @@
   const MAX_HELD = 24;
 
   const held = new Map(); // by address: what the server said
+  const arcOf = new WeakMap(); // of what is under the pointer
   let geometry = null;
 
   const arcRows = (view) => view.rows.filter((row) => row.kind === "junctions");
@@ -142,7 +143,8 @@
     for (const group of groups) {
       const scale = tops[observed(group) ? "observed" : "predicted"];
       const room = (group.up ? middle : place.height - middle) - 13;
-      drawGroup(svg, group, { scale, room, middle, px, region, unit: found.unit, view: base, taken });
+      const hint = row.predicted.length ? "\nClick for ISM" : "";
+      drawGroup(svg, group, { scale, room, middle, px, region, unit: found.unit, view: base, taken, hint });
     }
     const failed = found.lists.find((list) => list.error);
     if (failed) svg.append(node("text", { class: "arc-number", x: 3 + $("viewport").clientWidth, y: 12 }, failed.error));
@@ -150,7 +152,7 @@
     layer().append(svg);
   }
 
-  function drawGroup(svg, group, { scale, room, middle, px, region, unit, view, taken }) {
+  function drawGroup(svg, group, { scale, room, middle, px, region, unit, view, taken, hint }) {
     const shown = group.arcs
       .filter((arc) => Math.abs(arc.value) >= LEAST * scale && arc.value !== 0)
       .sort((a, b) => Math.abs(a.value) - Math.abs(b.value));
@@ -170,8 +172,9 @@
       path.style.strokeWidth = `${(0.75 + 4.25 * Math.sqrt(strength)).toFixed(2)}px`;
       const hit = node("path", { class: "arc-hit", d });
       const places = ls.intervalText(ls.state().base.chromosome, arc.start, arc.end);
-      hit.append(node("title", {}, `${places} ${arc.strand}\n${group.name}: ${ls.valueText(arc.value)} ${unit}`));
+      hit.append(node("title", {}, `${places} ${arc.strand}\n${group.name}: ${ls.valueText(arc.value)} ${unit}${hint}`));
       path.dataset.intron = `${arc.start}-${arc.end}`;
+      arcOf.set(hit, arc);
       svg.append(path, hit);
       if (!numbered.has(arc) || x2 - x1 < 26) continue;
       const y = middle + sign * height + (group.up ? -2.5 : 9);
@@ -186,6 +189,29 @@
       svg.append(node("text", { class: `arc-number ${group.kind}`, x, y }, text));
     }
   }
+
+  // The arc at the pointer and its row.
+  function arcAt(event) {
+    // The pointer is held by the page while a button is down, so the event does not say where it is.
+    const under = document.elementFromPoint(event.clientX, event.clientY);
+    const hit = under && under.closest(".arc-hit");
+    if (!hit) return null;
+    const row = ls.state().view.rows.find((one) => one.id === hit.parentNode.dataset.row);
+    return { row, arc: arcOf.get(hit) };
+  }
+
+  // Predicted introns of a row, of one strand where it is named, that have an end in view; the one
+  // with the most reads first.
+  function predictedArcs(row, strand = "") {
+    const { view, base } = ls.state();
+    const found = held.get(address(view, row));
+    const inView = (place) => place >= base.start && place < base.end;
+    return [...arcsOf(found ? found.lists : [], "predicted").values()]
+      .filter((arc) => (!strand || arc.strand === strand) && (inView(arc.start) || inView(arc.end)))
+      .sort((a, b) => b.value - a.value);
+  }
+
+  Object.assign(ls, { arcAt, predictedArcs });
 
   ls.on("drawn", ({ geometry: places, view }) => {
     geometry = places;

@@ -123,6 +123,7 @@
       item(`${off ? "Show" : "Hide"} the spread over 6 readings (m)`, ls.toggleEnsemble);
     }
     if (row.predicted.length && row.kind === "signal") item("ISM at the highest value in view", () => ls.explainPeak(row));
+    if (row.kind === "junctions") ls.junctionMenu(row).forEach(([text, run]) => item(text, run));
     ls.placeMenu(row).forEach(([text, run]) => item(text, run));
     item("About this track", () => ls.openInfo(row));
     item("Download", () => ls.openExport({ row }));

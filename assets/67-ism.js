@@ -44,8 +44,9 @@
 
   const change = (parts) => ls.go({ ism: textOf({ ...wanted(), ...parts }) });
 
-  // Explains an interval of the chromosome in view, by a row or by what is read out already.
-  function explain(start, end, chosen) {
+  // Explains an interval of the chromosome in view, by a row, by a read-out ({track, mask}) or by
+  // what is read out already.
+  function explain(start, end, { row: chosen = null, readout = null } = {}) {
     const { view, base } = ls.state();
     if (!view.model) return ls.notice("In silico mutagenesis needs a model. Choose one on the left.", "error");
     if (end - start > MOST_BP) {
@@ -57,15 +58,19 @@
     const [low, high] = ls.bounds();
     const inside = { chrom: base.chromosome, start: Math.max(low, start), end: Math.min(high, end) };
     const before = wanted();
-    const readable = view.rows.filter((one) => one.predicted.length && one.kind !== "junctions");
-    const shown = chosen || (before ? null : readable[0]);
-    if (!before && !shown) return ls.notice("Show a predicted track first: it is what is read out.", "error");
-    const ism = shown ? { show: before && before.show, track: shown.predicted[0].id } : { ...before };
+    const readable = view.rows.filter((one) => one.predicted.length);
+    const usual = readable.find((one) => one.kind !== "junctions") || readable[0];
+    const shown = chosen || (before || readout ? null : usual);
+    if (!before && !shown && !readout) return ls.notice("Show a predicted track first: it is what is read out.", "error");
+    const fresh = readout || (shown && { track: shown.predicted[0].id });
+    const ism = fresh ? { show: before && before.show, ...fresh } : { ...before };
     // A read-out around the middle of another region is not that of this one.
-    if (ism.mask && !/^(exons|tss):/.test(ism.mask)) ism.mask = "";
+    const stays = before && before.chrom === inside.chrom ? /^(exons|tss|junction):/ : /^(exons|tss):/;
+    if (!fresh && ism.mask && !stays.test(ism.mask)) ism.mask = "";
     const query = { ism: textOf({ ...ism, ...inside }) };
     const px = $("viewport").clientWidth / (base.end - base.start);
-    if ((inside.end - inside.start) * px < READABLE_PX) {
+    const unseen = inside.end <= base.start || inside.start >= base.end;
+    if (unseen || (inside.end - inside.start) * px < READABLE_PX) {
       const margin = Math.max(10, Math.round((inside.end - inside.start) / 25));
       query.locus = ls.locusText(base.chromosome, Math.max(0, inside.start - margin), inside.end + margin);
     }
@@ -97,7 +102,7 @@
       const about = ls.valuesAt(at).find((one) => one.row.id === shown.id);
       for (const value of about.predicted) if (value > best.value) best = { value, at };
     }
-    explain(best.at - USUAL_BP / 2, best.at + USUAL_BP / 2, shown);
+    explain(best.at - USUAL_BP / 2, best.at + USUAL_BP / 2, { row: shown });
   }
 
   // ---- Asking ---------------------------------------------------------------------------------

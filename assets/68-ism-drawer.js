@@ -8,6 +8,7 @@
   const METHODS = { ism: "Every single-base change", gradient: "Gradient \u00d7 input", deeplift: "DeepLIFT/SHAP" };
   const WITHOUT = "DeepLIFT/SHAP is not offered: it has no rule for some layers of this model.";
   const SCORES = { lfc: "ln ratio of the mean", difference: "Difference of the sum" };
+  const JUNCTION_SCORES = { lfc: "ln ratio of the reads", difference: "Difference of the reads" };
   const BACKGROUNDS = { reference: "Reference", alternate: "Alternate" };
 
   const isOpen = () => $("drawer")?.hidden === false && $("drawer-body").firstChild?.id === "ism-panel";
@@ -31,7 +32,7 @@
   }
 
   function trackChoices(view, ism) {
-    const rows = view.rows.filter((row) => row.predicted.length && row.kind !== "junctions");
+    const rows = view.rows.filter((row) => row.predicted.length);
     const found = new Map(
       rows.flatMap((row) =>
         row.predicted.map((track) => {
@@ -44,13 +45,24 @@
     return [...found];
   }
 
+  // Where a track is read out, as [mask, label].
+  function masks(view, ism) {
+    const offered = ism.masks.map((one) => [one.value, one.label]);
+    const row = view.rows.find((one) => one.predicted.some((track) => track.id === ism.track));
+    if (!row || row.kind !== "junctions" || ism.chrom !== view.locus.chrom) return offered;
+    const { strand } = row.predicted.find((track) => track.id === ism.track);
+    return ls.junctionMasks(row, strand, ism.chrom, offered);
+  }
+
   const methods = (view) => Object.entries(METHODS).filter(([one]) => one !== "deeplift" || view.model.deep_lift);
+
+  const scores = (ism) => (ism.mask.startsWith("junction:") ? JUNCTION_SCORES : SCORES);
 
   function controls(view, ism) {
     const parts = [
       choice("track", "Read-out", trackChoices(view, ism), ism.track),
-      choice("mask", "Where", ism.masks.map((one) => [one.value, one.label]), ism.mask),
-      choice("score", "Score", Object.entries(SCORES), ism.score),
+      choice("mask", "Where", masks(view, ism), ism.mask),
+      choice("score", "Score", Object.entries(scores(ism)), ism.score),
       choice("method", "Method", methods(view), ism.method),
     ];
     if (view.edited || ism.background === "alternate") {

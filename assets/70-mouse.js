@@ -74,7 +74,7 @@
     element.classList.remove("dragging");
     if (kind === "pan") {
       if (moved) ls.settle();
-      else if (ls.clickMap(event) || ls.clickGene(event) || ls.clickFeature(event)) return;
+      else if ([ls.clickMap, ls.clickGene, ls.clickFeature, ls.clickJunction].some((click) => click(event))) return;
       else if (baseWidth() >= BASE_PX || ls.overIsm(event)) ls.offerBase(Math.floor(ls.positionAt(event.clientX)), event);
       return;
     }

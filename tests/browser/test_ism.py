@@ -6,16 +6,18 @@ thymocytes the place opens (``models/teaching/stories.py``), as the oracle says 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.keys import Keys
 
 from models.teaching.oracle import REACH, oracle
-from models.teaching.stories import teach1
+from models.teaching.stories import read_stories, teach1
 from models.teaching.tracks import track_id
 from tests.browser.site import Page, Site, resize, visit
 from tests.genome.made import write_fasta, write_toml
@@ -24,6 +26,8 @@ SEQUENCE = teach1("chrT1").sequence
 #: The planted variant, 0-based.
 AT = 696_358
 TRACK = track_id("ATAC", "thymocyte-ATAC", ".")
+#: The story on the same chromosome in which a deletion takes the acceptor of an exon.
+SKIPPED = next(story for story in read_stories() if story.id == "skipped-exon")
 START, END = AT - 11, AT + 13
 ISM = f"chrT1:{START + 1}-{END};track={TRACK};mask=chrT1:{AT - 499}-{AT + 501};score=lfc"
 VIEW = {
@@ -221,3 +225,55 @@ def test_motifs_of_the_alternate_are_the_planted_ones(page):
     page.until(
         "return document.getElementById('drawer-body').textContent.includes('JASPAR CORE 2026')"
     )
+
+
+def test_junction_is_chosen_by_its_arc_and_its_acceptor_stands_out(page):
+    """The intron before the exon that is skipped in the second story, from the arc to the logo."""
+    exon = SKIPPED.causal.position - 1 + len(SKIPPED.causal.ref)
+    row = "teaching/SPLICE_JUNCTIONS/neuron-junctions"
+    view = VIEW | {"track": row, "locus": f"chrT1:{exon - 1_500}-{exon + 500}"}
+    page.open(**view)
+    ending = f".arc.predicted[data-intron$='-{exon}']"
+    page.until("return document.querySelector(arguments[0])", ending)
+    start, x, y = page.run(
+        "const arcs = [...document.querySelectorAll(arguments[0])];"
+        "const width = (arc) => parseFloat(arc.style.strokeWidth);"
+        "const arc = arcs.sort((a, b) => width(b) - width(a))[0];"
+        "const at = arc.getPointAtLength(0.6 * arc.getTotalLength());"
+        "const on = at.matrixTransform(arc.getScreenCTM());"
+        "return [Number(arc.dataset.intron.split('-')[0]), on.x, on.y]",
+        ending,
+    )
+    chain = ActionBuilder(page.driver)
+    chain.pointer_action.move_to_location(round(x), round(y)).click()
+    chain.perform()
+    page.until("return document.getElementById('menu')")
+    assert page.text("#menu .menu-title") == f"chrT1:{start + 1:,}-{exon:,} +"
+    page.screenshot("ism_junction_menu")
+    assert page.run("return document.activeElement.textContent").endswith("around its donor")
+    page.keys(Keys.TAB, Keys.ENTER)
+    page.until("return locuscope.state().view.ism")
+    (text,) = link(page)["ism"]
+    where = f"track={row}/+;mask=junction:{start + 1}-{exon};score=lfc"
+    assert text == f"chrT1:{exon - 99}-{exon + 100};{where}"
+    page.open(
+        **view | {"locus": f"chrT1:{exon - 29}-{exon + 30}"},
+        ism=f"chrT1:{exon - 4}-{exon + 3};{where}",
+    )
+    found = computed(page)
+    assert found["bases"] == SEQUENCE[exon - 5 : exon + 3]
+    assert found["readout"]["mask_text"] == f"of the intron chrT1:{start + 1:,}-{exon:,}"
+    assert "reads of the unchanged" in found["readout"]["score_text"]
+    strongest = sorted(np.argsort(found["contributions"])[-2:])
+    assert strongest == [3, 4]
+    assert found["bases"][3:5] == "AG"
+    page.keys("i")
+    offered = page.run(
+        "return [...document.querySelector('[name=mask]').options].map((o) => o.text)"
+    )
+    assert re.fullmatch(rf"chrT1:{start + 1:,}-{exon:,} \([\d.]+ reads\)", offered[0])
+    scores = page.run(
+        "return [...document.querySelector('[name=score]').options].map((o) => o.text)"
+    )
+    assert scores == ["ln ratio of the reads", "Difference of the reads"]
+    page.screenshot("ism_junction")
