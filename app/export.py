@@ -37,7 +37,10 @@ def export_view(settings: Settings, link: str, out: Path) -> tuple[list[Path], l
         ModelUnavailableError: The model's weights are missing or wrong.
     """
     if out.suffix in PICTURES:
-        raise BadInputError("Pictures are drawn by the page: open the link there and press e.")
+        raise BadInputError(
+            "Pictures are drawn by the page. Run locuscope serve, open the link in a browser and "
+            "press e."
+        )
     if out.suffix not in ENDINGS:
         raise BadInputError(f"The output ends in {', '.join(ENDINGS)}, not in {out.name!r}.")
     check_folder(out)

@@ -215,7 +215,7 @@
         body,
         "Program",
         `Computes and draws this view with the Python package.${
-          view.rows.some((one) => one.modality === "OWN") ? " Own tracks are left out." : ""
+          view.rows.some((one) => one.modality === "OWN") ? " Put the paths of own files where it says so." : ""
         }`,
         worker("Python", "A script that needs this package", () => saveData("py", text)),
       );

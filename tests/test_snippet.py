@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -22,6 +23,8 @@ HIC = "teaching/CONTACT_MAPS/thymocyte-Hi-C/."
 DNASE = "teaching/DNASE/thymocyte-DNase/."
 ARCS = "teaching/SPLICE_JUNCTIONS/thymocyte-junctions"
 ISM = f"chrT1:696357-696361;track={DNASE};mask=chrT1:696001-696700;score=lfc"
+#: Two steps of a thousand bases, the first at the 1,001st base of the view.
+STEPS = "chrT1\t695000\t696000\t2.5\nchrT1\t696000\t697000\t4\n"
 DUMP = """
 values = {f"{i} {k}": v[2] for i, one in enumerate(predictions) for k, v in one.items()}
 values["start"] = [predictions[0][id_].start for _, ids in MAPS for id_ in ids]
@@ -37,16 +40,27 @@ def settings(tmp_path: Path) -> Settings:
 
 def test_program_reproduces_the_view(bundle, settings, tmp_path):  # noqa: F811
     client = create_app(settings).server.test_client()
+    brought = client.post(
+        "/api/v1/own?genome=teach1&name=steps.bedGraph",
+        data=STEPS.encode(),
+        content_type="application/octet-stream",
+    ).json
     query = (
         f"genome=teach1&locus=chrT1:694001-698000&model=teaching&track={DNASE}&track={ARCS}"
         f"&track=teaching/CAGE/thymocyte-CAGE&track={HIC}&variant=chrT1:696359:A%3EC&ism={ISM}"
+        f"&own={brought['id']}&track={brought['row']}"
     )
     program = client.get(f"/api/v1/export.py?{query}")
     assert program.headers["Content-Disposition"].startswith(
         'attachment; filename="locuscope_simulated_teach1_chrT'
     )
+    assert "'steps.bedGraph',  # put the path of this file here\n" in program.text
+    shutil.rmtree(settings.cache_dir / "own")  # the program has the file, not what the page keeps
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "steps.bedGraph").write_text(STEPS)
     script = tmp_path / "view.py"
-    script.write_text(program.text + DUMP)
+    with_path = program.text.replace("'steps.bedGraph',", "'mine/steps.bedGraph',")
+    script.write_text(with_path + DUMP)
     subprocess.run(
         [sys.executable, script],
         check=True,
@@ -72,11 +86,14 @@ def test_program_reproduces_the_view(bundle, settings, tmp_path):  # noqa: F811
     with np.load(tmp_path / "values.npz") as values:
         groups = table.groupby(["source", "track"], sort=False)
         assert (
-            len(groups) == 2 * 3 + 3
-        )  # DNase and both strands of CAGE, of either allele; observed
+            len(groups) == 2 * 3 + 4
+        )  # DNase and both strands of CAGE, of either allele; observed, and brought
         for (source, track), group in groups:
             known = values[prefix[source] + track]
             np.testing.assert_array_equal(group.value.to_numpy(np.float32), known)
+        steps = values[brought["row"]]
+        assert np.flatnonzero(np.diff(np.nan_to_num(steps))).tolist() == [999, 1999, 2999]
+        assert steps[[1000, 2000]].tolist() == [2.5, 4]
         contacts, (start,) = values[f"0 {HIC}"], values["start"]
         # What mutagenesis says of the edit is what the two alleles say, each in its own window.
         ref, alt = (values[f"{i} {DNASE}"][2000:2700].mean() for i in range(2))

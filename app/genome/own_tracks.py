@@ -13,11 +13,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from app.errors import BadInputError, LimitError, LocuscopeError, NotFoundError
 from app.genome.catalogue import Bundle
 from app.genome.features import FeatureFile
 from app.genome.own_files import LINES, MAX_BYTES
+from app.genome.remote import fetch
 from app.genome.signals import ObservedTrack
 from models.card import Track
 
@@ -57,13 +59,17 @@ class OwnTracks:
 
     folder: Path
 
-    def add(self, data: bytes, name: str, bundle: Bundle) -> tuple[str, dict[str, Any]]:
+    def add(
+        self, data: bytes, name: str, bundle: Bundle, address: str = ""
+    ) -> tuple[str, dict[str, Any]]:
         """Reads a file and keeps its signal.
 
         Args:
             data: Its content.
             name: What the visitor calls it; its ending says what it is.
             bundle: The genome for which it is meant.
+            address: Where it was fetched from, if it was; kept unless it has a query, which may
+                hold a secret.
 
         Returns:
             The id of the track, and what is known about it: ``name``, ``unit``, the number of
@@ -77,12 +83,16 @@ class OwnTracks:
             raise LimitError(f"A file has at most {MAX_BYTES // 2**20} MiB.")
         kind, shown = _kind(name), _clean(name)
         genome = bundle.reference.checksum
-        digest = hashlib.sha256(json.dumps([genome, shown, kind, VERSION]).encode())
+        about = {"name": shown, "kind": kind, "genome": genome}
+        if address and not urlsplit(address).query:
+            about["address"] = address
+        named = [genome, shown, kind, VERSION, *filter(None, [about.get("address")])]
+        digest = hashlib.sha256(json.dumps(named).encode())
         digest.update(data)
         id_ = digest.hexdigest()[:32]
         target = self.folder / id_
         if not target.is_dir():
-            self._make(target, data, kind, bundle, {"name": shown, "kind": kind, "genome": genome})
+            self._make(target, data, kind, bundle, about)
             self._make_room(target)
         return id_, self._about(id_)
 
@@ -140,6 +150,31 @@ class OwnTracks:
             raise NotFoundError(f"{about['name']} was loaded for another genome.")
         (self.folder / id_).touch()
         return _open(self.folder / id_, id_, about, bundle)
+
+    def read(self, file: str, bundle: Bundle) -> ObservedTrack:
+        """Reads a file by its path or by its https address, for programs.
+
+        Args:
+            file: The path; or the address, on any host of the open internet.
+            bundle: The genome for which it is meant.
+
+        Raises:
+            BadInputError: It is not what its name says, damaged, of another genome, or nothing
+                comes from the address.
+            LimitError: It is too large.
+        """
+        if file.startswith("https://"):
+            parts = urlsplit(file)
+            name, data = fetch(file, (parts.hostname or "", parts.netloc.lower()), MAX_BYTES)
+        else:
+            name, data = file, Path(file).read_bytes()
+        id_, _ = self.add(data, name, bundle)
+        return self.open(id_, bundle)
+
+    def source(self, id_: str) -> str:
+        """Returns the address from which a track was fetched, or else the name of its file."""
+        about = self._about(id_)
+        return str(about.get("address") or about["name"])
 
     def with_own(self, bundle: Bundle, ids: Iterable[str]) -> Bundle:
         """Returns a genome with these tracks among those that were measured."""

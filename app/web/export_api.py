@@ -7,6 +7,7 @@ from flask import Blueprint, Response, request, send_file
 from app.errors import LimitError
 from app.web.asked import view_query
 from app.web.pictures import MAX_BYTES, pdf
+from app.web.services import services
 from app.web.snippet import snippet
 from app.web.view import View, read_view
 from app.web.view_data import Column, archive, columns, file_stem, tsv
@@ -54,7 +55,8 @@ def export_zip() -> Response:
 def export_python() -> Response:
     """Returns a program that computes and draws a view with this package."""
     seen = read_view(view_query())
-    program = snippet(seen, _link(seen), f"{file_stem(seen)}.svg")
+    own = {id_: services().own.source(id_) for id_ in seen.state.own}
+    program = snippet(seen, _link(seen), f"{file_stem(seen)}.svg", own)
     response = Response(program, mimetype="text/x-python")
     return _named(response, f"{file_stem(seen)}.py")
 

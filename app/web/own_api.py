@@ -41,11 +41,11 @@ def fetch_own() -> JSON:
     asked = asked_json("genome", "url")
     bundle = services().catalogue.get(asked["genome"])
     name, data = fetch(asked["url"], services().settings.allowed_hosts, MAX_BYTES)
-    return _added(data, name, bundle)
+    return _added(data, name, bundle, asked["url"])
 
 
-def _added(data: bytes, name: str, bundle: Bundle) -> JSON:
-    id_, about = services().own.add(data, name, bundle)
+def _added(data: bytes, name: str, bundle: Bundle, address: str = "") -> JSON:
+    id_, about = services().own.add(data, name, bundle, address)
     track = services().own.open(id_, bundle).track
     skipped = about["skipped"]
     note = f"{skipped:,} lines are on other chromosomes and were left out." if skipped else ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 from app.genome.locus import format_interval
+from app.genome.own_tracks import own_ids
 from app.genome.signals import ObservedTrack
 from app.web.ism import masks
 from app.web.rows import LABELS, Row
@@ -26,6 +28,7 @@ from matplotlib.patches import Arc
 
 from app.genome.catalogue import Catalogue
 from app.genome.locus import parse_locus
+from app.genome.own_tracks import OwnTracks
 from app.inference.batch import predict
 from app.inference.mutagenesis_batch import mutate
 from app.settings import settings
@@ -37,6 +40,9 @@ EDITS = {edits}  # one a line
 ROWS = [
 {rows}
 ]
+# Files that the visitor has brought, by track: a path or an https address. Of regions and variants
+# it is drawn how many lie over each base.
+OWN = {own}
 # Introns and contact maps, of which what is predicted is drawn: label and tracks.
 ARCS = {arcs}
 MAPS = {maps}
@@ -51,10 +57,12 @@ locus = parse_locus({locus}, bundle).interval  # 0-based half-open
 tracks = [id_ for _, _, predicted, _ in ROWS for id_ in predicted]
 tracks += [id_ for _, ids in ARCS + MAPS for id_ in ids]
 predictions = predict(settings(), MODEL, bundle, locus, tracks, EDITS) if tracks else []
+kept = OwnTracks(settings().cache_dir / "own")
+measured = bundle.tracks | {{id_: kept.read(file, bundle) for id_, file in OWN.items()}}
 observed = {{}}
 for id_ in [id_ for _, _, _, ids in ROWS for id_ in ids]:
-    start, values = bundle.tracks[id_].overlapping(locus)
-    observed[id_] = (start, bundle.tracks[id_].track.resolution, values)
+    start, values = measured[id_].overlapping(locus)
+    observed[id_] = (start, measured[id_].track.resolution, values)
 if ISM:
     where, track, masks, score, alternate = ISM
     region = parse_locus(where, bundle).interval
@@ -118,19 +126,19 @@ figure.savefig({file}, bbox_inches="tight")
 '''
 
 
-def snippet(seen: View, link: str, file: str) -> str:
+def snippet(seen: View, link: str, file: str, own: Mapping[str, str]) -> str:
     """Returns a program that computes and draws the rows of a view.
 
     Args:
         seen: The view.
         link: Its address.
         file: What the picture is called that the program writes.
+        own: Of each track that the visitor has brought, by its id in the link, the address it was
+            fetched from or the name of its file.
     """
     bundle, state = seen.bundle, seen.state
     notice = "Simulated, not for clinical use." if seen.simulated else "Not for clinical use."
-    drawn = [row for row in seen.rows if row.kind == "signal" and row.modality != "OWN"]
-    if state.own:
-        notice += " The tracks that the visitor has brought are left out."
+    drawn = [row for row in seen.rows if row.kind == "signal"]
     if seen.explained and not _ism(seen):
         notice += " Attributions are left out, but for in silico mutagenesis."
     where = f"{format_interval(state.locus)}, {bundle.name}. {notice}"
@@ -142,6 +150,7 @@ def snippet(seen: View, link: str, file: str) -> str:
         model=repr(state.model),
         edits=repr("\n".join(edit.text for edit in state.edits)),
         rows="\n".join(f"    {_row(row)!r}," for row in drawn),
+        own=_own(drawn, own),
         arcs=repr(_predicted(seen, "junctions")),
         maps=repr(_predicted(seen, "contacts")),
         ism=repr(_ism(seen)),
@@ -150,6 +159,17 @@ def snippet(seen: View, link: str, file: str) -> str:
         caption=repr(where),
         file=repr(file),
     )
+
+
+def _own(drawn: Sequence[Row], own: Mapping[str, str]) -> str:
+    """Returns where the files of own tracks are, one a line."""
+    lines = []
+    for track in [observed.track for row in drawn for observed in row.observed]:
+        if track.modality == "OWN":
+            source = own[own_ids([track.id])[0]]
+            todo = "" if source.startswith("https://") else "  # put the path of this file here"
+            lines.append(f"    {track.id!r}: {source!r},{todo}\n")
+    return f"{{\n{''.join(lines)}}}" if lines else "{}"
 
 
 def _predicted(seen: View, kind: Kind) -> list[tuple[str, list[str]]]:

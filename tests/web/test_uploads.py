@@ -12,10 +12,13 @@ from pathlib import Path
 import numpy as np
 import pyBigWig
 import pytest
+from alphagenome.data.genome import Interval
 from flask.testing import FlaskClient
 
+from app.errors import BadInputError
 from app.genome import own_tracks
 from app.genome.own_files import MAX_BYTES
+from app.genome.own_tracks import OwnTracks
 from tests.web.conftest import LENGTHS
 from tests.web.test_tiles import unpack
 
@@ -341,10 +344,37 @@ def test_no_address_is_fetched_unless_its_host_is_allowed(client):
     )
 
 
-def test_program_of_a_view_leaves_own_tracks_out(client):
-    added = send(client, "chr1\t1\t2\n", "x.bed").json
-    query = f"genome=toy1&locus=chr1:1-1000&model=&biosample=EFO:0002067&own={added['id']}"
+def test_program_of_a_view_says_where_own_tracks_come_from(client, settings, bundle):
+    """The path of an uploaded file is left to the person; of an address with a query, which may
+    hold a secret, only the name is told."""
+    ids = [send(client, "chr1\t1\t2\n", "x.bed").json["id"]]
+    own = OwnTracks(settings.cache_dir / "own")
+    data = b"chr1\t1\t3\n"
+    for address in ("https://example.org/a/y.bed", "https://example.org/z.bed?token=hunter2"):
+        name = address.partition("?")[0].rpartition("/")[2]
+        ids.append(own.add(data, name, bundle, address)[0])
+    query = "genome=toy1&locus=chr1:1-1000&model=&biosample=EFO:0002067"
+    query += "".join(f"&own={id_}" for id_ in ids)
     program = client.get(f"/api/v1/export.py?{query}").text
-    assert "are left out" in program
-    assert added["row"] not in program.split("import", 1)[1]
+    names = {}
+    exec(program[program.index("OWN = {") : program.index("# Introns")], names)
+    assert names["OWN"] == {
+        f"own/{ids[0]}/x.bed/.": "x.bed",
+        f"own/{ids[1]}/y.bed/.": "https://example.org/a/y.bed",
+        f"own/{ids[2]}/z.bed/.": "z.bed",
+    }
+    assert program.count("put the path of this file here") == 2
+    assert "hunter2" not in program
     compile(program, "view.py", "exec")
+
+
+def test_programs_read_own_tracks_by_path_and_addresses_of_the_open_internet_alone(
+    tmp_path, bundle
+):
+    own = OwnTracks(tmp_path / "own")
+    file = tmp_path / "a.bed"
+    file.write_text("chr1\t1\t3\nchr1\t2\t4\n")
+    values = own.read(str(file), bundle).values(Interval("chr1", 0, 6))
+    np.testing.assert_array_equal(values, [np.nan, 1, 2, 1, np.nan, np.nan])
+    with pytest.raises(BadInputError, match="not on the open internet"):
+        own.read("https://127.0.0.1/a.bed", bundle)
