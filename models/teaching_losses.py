@@ -28,11 +28,9 @@ MARGIN = 1 / 8
 WEIGHTS = {
     "ATAC": 1.0, "DNASE": 1.0, "SPLICE_SITES": 2.0, "SPLICE_SITE_USAGE": 1.0, "CAGE": 1.0,
     "PROCAP": 1.0, "RNA_SEQ": 4.0, "CHIP_HISTONE": 1.0, "CHIP_TF": 1.0, "CONTACT_MAPS": 0.5,
-    "SPLICE_JUNCTIONS": 1.5, "log ATAC": 0.25, "log DNASE": 0.25, "log CAGE": 0.1,
-    "log PROCAP": 0.1, "log RNA_SEQ": 0.3,
-    "change ATAC": 1.0, "change DNASE": 0.7, "change SPLICE_SITES": 1.0,
-    "change SPLICE_SITE_USAGE": 0.5, "change CAGE": 0.7, "change PROCAP": 0.5,
-    "change RNA_SEQ": 0.7, "change CHIP_HISTONE": 0.5, "change CHIP_TF": 0.7,
+    "SPLICE_JUNCTIONS": 1.5, "log ATAC": 0.25, "log DNASE": 0.25, "log CAGE": 0.4,
+    "log PROCAP": 0.3, "log RNA_SEQ": 0.3,
+    "change ATAC": 1.0, "change DNASE": 0.7, "change CHIP_TF": 0.7,
 }  # fmt: skip
 #: Open chromatin between these counts in the logarithmic loss, so that weak sites count too.
 OPEN_RANGE = (5e-4, 0.999)
@@ -203,7 +201,9 @@ def pair_losses(
     """Returns the losses of a window and its mutant, and that of the difference between them.
 
     Trained on single windows alone, a network knows what a site looks like and still ranks small
-    changes badly: their effects are small beside the differences between sites.
+    changes badly: their effects are small beside the differences between sites. The difference
+    counts where it is decided nearby. For RNA and splicing it did harm: what a change does there is
+    seldom foreseen, and saying little of any gene was the easiest way to be less wrong.
 
     Args:
         outputs: Of both.
@@ -217,11 +217,12 @@ def pair_losses(
     before, after = (_inner(one, half) for one, half in zip(pair, halves, strict=True))
     for (tracks, was, said_was), (_, is_, said_is) in zip(before, after, strict=True):
         for modality, columns in columns_by_modality(tracks):
+            if (name := f"change {modality}") not in WEIGHTS:
+                continue
             said = _said_scale(said_is[:, columns], modality)
             true = _true_scale(is_[:, columns], modality)
             change = said - _said_scale(said_was[:, columns], modality)
             wanted = true - _true_scale(was[:, columns], modality)
-            name = f"change {modality}"
             found[name] = _change_loss(change, wanted) / usual_changes[name]
     return found
 
@@ -234,6 +235,8 @@ def measure_changes(pairs: Sequence[Pair]) -> dict[str, float]:
             margin = int(MARGIN * len(getattr(pair[0], name)))
             was, is_ = (targets(getattr(one, name)[margin:-margin], tracks) for one in pair)
             for modality, columns in columns_by_modality(tracks):
+                if f"change {modality}" not in WEIGHTS:
+                    continue
                 a, b = (_true_scale(x[:, columns], modality) for x in (was, is_))
                 loss = _change_loss(torch.zeros_like(a), b - a)
                 found.setdefault(f"change {modality}", []).append(float(loss))
@@ -244,16 +247,14 @@ def _said_scale(said: Tensor, modality: str) -> Tensor:
     """Brings what the network says to the scale on which changes are compared."""
     if modality in ("ATAC", "DNASE"):
         return said
-    if modality in FRACTIONS:
-        return said.sigmoid()
     return (said.clamp(max=LARGEST_LOGIT).exp() + CHANGE_FLOOR).log()
 
 
 def _true_scale(target: Tensor, modality: str) -> Tensor:
-    """Brings targets to that scale: logits of openness, fractions, logarithms of amounts."""
+    """Brings targets to that scale: logits of openness, logarithms of amounts."""
     if modality in ("ATAC", "DNASE"):
         return torch.logit(target.clamp(*OPEN_RANGE))
-    return target if modality in FRACTIONS else (target + CHANGE_FLOOR).log()
+    return (target + CHANGE_FLOOR).log()
 
 
 def _change_loss(said: Tensor, true: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ class Stage(NamedTuple):
     Attributes:
         steps: How many.
         width: Of their windows, in bp.
-        paired: Whether every other step learns from a window of half that width and its mutant.
+        paired: Whether every third step learns from a window of half that width and its mutant.
     """
 
     steps: int
@@ -162,7 +162,7 @@ class Samples:
         rng = np.random.default_rng([SEED, step])
         chromosome = Chromosome(self.wait(int(rng.integers(available(step)))))
         stage = self._plan.stage(step)
-        paired = stage.paired and step % 2 == 1
+        paired = stage.paired and step % 3 == 1
         width = stage.width // 2 if paired else stage.width
         last = (chromosome.length - width) // BIN
         start = int(rng.integers(last + 1))
