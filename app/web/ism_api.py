@@ -54,8 +54,9 @@ def ism_effects() -> Response:
     wanted, track, found = _wanted(seen)
     answer = _answer(found, wanted, retry=False)
     if not answer["complete"]:
-        done = f"{answer['done']} of {answer['total']} bases are computed"
-        raise BusyError(f"In silico mutagenesis is not complete: {done}. Ask again in a moment.")
+        bases = f"{answer['done']} of {answer['total']} bases are computed"
+        done = bases if wanted.method == "ism" else answer["message"]
+        raise BusyError(f"The contributions are not complete: {done}. Ask again in a moment.")
     text = ism_tsv(seen, wanted, track, found, answer)
     response = Response(text, mimetype="text/tab-separated-values")
     name = f"{file_stem(seen)}_ism.tsv"
