@@ -1,0 +1,154 @@
+"""What dies, or happens at once, while a contact map is on its way: the page goes on by itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+
+import numpy as np
+import pytest
+
+from tests.browser.site import Page, Site, visit
+from tests.browser.test_contacts import FENCE_VIEW, HIC, quiet
+from tests.browser.test_effects import TEACH1
+
+#: Loci of which nothing is computed yet, one for each test: each has a window of its own.
+LOCI = {
+    "tabs": ["chrT2:200001-260000", "chrT2:700001-760000"],
+    "child": "chrT2:1200001-1260000",
+    "worker": "chrT3:200001-260000",
+    "web": "chrT3:700001-760000",
+}
+COMPUTING = """
+    const progress = window.locuscope?.state().progress;
+    return progress && progress.windows.some((one) => one.state === 'running')
+      && document.querySelector('.map[aria-busy=true]');
+"""
+MAP = """
+    const { progress, base } = window.locuscope?.state() || {};
+    if (!progress || !progress.complete || progress.failed) return false;
+    const found = locuscope.maps.rows().get(arguments[0]).maps;
+    const map = found.find((one) => one.part === 'predicted');
+    const seen = map && map.seen.some(([a, b]) => a <= base.start && base.end <= b);
+    if (!seen) return false;
+    return { start: map.start, bin: map.bin, n: map.n, values: [...map.values] };
+"""
+
+
+@pytest.fixture(scope="module")
+def recovering_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("recovery")
+    site = Site(TEACH1, folder, folder, "broker", "web", "worker")
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def recovering(recovering_site: Site, driver) -> Iterator[Page]:
+    with visit(driver, recovering_site) as page:
+        yield page
+
+
+def begin(page: Page, locus: str) -> None:
+    """Opens a map, and waits until it is being computed."""
+    page.open(**(FENCE_VIEW | {"locus": locus}), wait=False)
+    page.until(COMPUTING, seconds=300, what="nothing was computed")
+
+
+def whole(page: Page) -> np.ndarray:
+    """Waits for the whole map and returns its values; nothing may complain any more."""
+    shown = page.until(MAP, HIC, seconds=90, what="the map did not come")
+    values = np.array([np.nan if v is None else v for v in shown["values"]], float)
+    values = values.reshape(shown["n"], shown["n"])
+    _, start, end = page.locus()
+    low, high = (round((at - shown["start"]) / shown["bin"]) for at in (start, end))
+    assert np.isfinite(values[low:high, low:high]).mean() > 0.9
+    quiet(page)
+    assert not page.elements(".map-error, .pill.failed")
+    return values
+
+
+def killed(site: Site) -> None:
+    """Kills the child of the worker, which computes, and leaves its parent."""
+    worker = site.processes[2].pid
+    children = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
+    for child in children:
+        os.kill(int(child), signal.SIGKILL)
+
+
+def done(site: Site) -> int:
+    """How many passes of the model have been made for this site."""
+    text = urllib.request.urlopen(f"{site.url}/metrics").read().decode()
+    found = re.search(r'locuscope_jobs_total\{family="teaching_net",outcome="done"\} (\d+)', text)
+    return int(found[1]) if found else 0
+
+
+def test_child_of_the_worker_is_killed(recovering: Page, recovering_site: Site) -> None:
+    begin(recovering, LOCI["child"])
+    killed(recovering_site)
+    whole(recovering)
+
+
+def test_worker_is_killed(recovering: Page, recovering_site: Site) -> None:
+    begin(recovering, LOCI["worker"])
+    recovering_site.processes[2].kill()
+    recovering_site.processes[2].wait()
+    recovering.until(
+        "return [...document.querySelectorAll('.row-message')]"
+        ".some((one) => one.textContent.includes('No worker is running'))",
+        what="the page did not say that no worker runs",
+    )
+    recovering.screenshot("map_without_worker")
+    recovering_site.processes[2] = recovering_site.start("worker")
+    recovering.until("return document.getElementById('worker-state').className === 'ready'")
+    whole(recovering)
+    assert recovering.complaints() == []
+
+
+def test_web_is_killed(recovering: Page, recovering_site: Site) -> None:
+    begin(recovering, LOCI["web"])
+    os.killpg(recovering_site.processes[1].pid, signal.SIGKILL)
+    recovering_site.processes[1].wait()
+    recovering.until(
+        "return document.body.textContent.includes('Locuscope does not answer')",
+        what="the page did not say that nobody answers",
+    )
+    recovering_site.processes[1] = recovering_site.start("web")
+    recovering_site.wait_for_page()
+    whole(recovering)
+    assert all("ERR_" in one for one in recovering.complaints()), "of what could not be asked"
+
+
+def test_tabs_of_one_link_and_of_another_at_once(recovering: Page, recovering_site: Site) -> None:
+    driver, before = recovering.driver, done(recovering_site)
+    first = driver.current_window_handle
+    loci = [LOCI["tabs"][0], LOCI["tabs"][0], LOCI["tabs"][1]]
+    tabs = [first]
+    try:
+        for i, locus in enumerate(loci):
+            if i:
+                driver.switch_to.new_window("tab")
+                tabs.append(driver.current_window_handle)
+            query = urlencode(FENCE_VIEW | {"locus": locus})
+            driver.get(f"{recovering_site.url}/browse?{query}")
+        values = []
+        for tab, locus in zip(tabs, loci, strict=True):
+            driver.switch_to.window(tab)
+            values.append(whole(recovering))
+            start, end = (int(text) for text in locus.split(":")[1].split("-"))
+            assert recovering.locus() == ("chrT2", start - 1, end)
+        np.testing.assert_array_equal(values[0], values[1])
+        assert not np.array_equal(values[0], values[2], equal_nan=True)
+    finally:
+        for tab in tabs[1:]:
+            driver.switch_to.window(tab)
+            driver.close()
+        driver.switch_to.window(first)
+    assert recovering.complaints() == []
+    again = done(recovering_site)
+    assert again > before
