@@ -5,6 +5,7 @@
   const MAX_TILES = 4000;
   const MAX_TILES_A_REQUEST = 8;
   const MAX_TRACKS_A_REQUEST = 40; // a request line is not endless
+  const AGAIN_MS = 2000;
 
   class ServerError extends Error {
     constructor(status, error) {
@@ -35,6 +36,12 @@
       throw new ServerError(response.status, (body && body.error) || fallback);
     }
     return response;
+  }
+
+  // Does something again, a while after the server could not answer, if it is still wanted.
+  function afterAWhile(error, signal, run) {
+    const passes = error.status === 0 || error.status >= 500;
+    if (passes) rest(AGAIN_MS).then(() => signal?.aborted || run());
   }
 
   const json = async (path, options) => (await request(path, options)).json();
@@ -186,6 +193,7 @@
   Object.assign(window.locuscope, {
     TILE,
     ServerError,
+    afterAWhile,
     request,
     json,
     post,

@@ -345,7 +345,12 @@
       }
       pollSoon(signal);
     } catch (error) {
-      if (error.name !== "AbortError") throw error;
+      if (error.name === "AbortError") return;
+      if (!(error instanceof ls.ServerError)) throw error;
+      // `lastReady` stays what it was, so that the next round asks for the same.
+      progress = { ...progress, complete: false, failed: true, message: error.message };
+      drawStates();
+      pollSoon(signal);
     }
   }
 

@@ -63,6 +63,7 @@
       if (error.name === "AbortError") return;
       if (!(error instanceof ls.ServerError)) throw error;
       Object.assign(found, { header: { partial: true, loops: [], domains: [] }, maps: [], error: error.message });
+      ls.afterAWhile(error, signal, () => ls.state().view === view && fetchRow(view, row, signal));
     }
     if (!isNews()) return;
     held.delete(key);

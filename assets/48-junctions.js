@@ -42,6 +42,7 @@
       if (error.name === "AbortError") return;
       if (!(error instanceof ls.ServerError)) throw error;
       found = { lists: [{ part: "observed", error: error.message }], unit: "" };
+      ls.afterAWhile(error, signal, () => ls.state().view === view && fetchRow(view, row, signal));
     }
     if (!isNews()) return;
     held.delete(key);

@@ -23,6 +23,7 @@ LOCI = {
     "child": "chrT2:1200001-1260000",
     "worker": "chrT3:200001-260000",
     "web": "chrT3:700001-760000",
+    "net": "chrT3:1200001-1260000",
 }
 COMPUTING = """
     const progress = window.locuscope?.state().progress;
@@ -54,9 +55,9 @@ def recovering(recovering_site: Site, driver) -> Iterator[Page]:
         yield page
 
 
-def begin(page: Page, locus: str) -> None:
-    """Opens a map, and waits until it is being computed."""
-    page.open(**(FENCE_VIEW | {"locus": locus}), wait=False)
+def begin(page: Page, locus: str, *tracks: str) -> None:
+    """Opens a map below other tracks, and waits until it is being computed."""
+    page.open(**(FENCE_VIEW | {"locus": locus, "track": [*tracks, HIC]}), wait=False)
     page.until(COMPUTING, seconds=300, what="nothing was computed")
 
 
@@ -122,6 +123,28 @@ def test_web_is_killed(recovering: Page, recovering_site: Site) -> None:
     recovering_site.wait_for_page()
     whole(recovering)
     assert all("ERR_" in one for one in recovering.complaints()), "of what could not be asked"
+
+
+def block(page: Page, *addresses: str) -> None:
+    """Cuts the page off from these addresses, and from no others."""
+    page.driver.execute_cdp_cmd("Network.enable", {})
+    page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": list(addresses)})
+
+
+def test_what_does_not_come_through_is_asked_for_again(recovering: Page) -> None:
+    begin(recovering, LOCI["net"], "teaching/ATAC/myoblast-ATAC/.")
+    try:
+        block(recovering, "*/api/v1/tiles*", "*/api/v1/contacts*")
+        recovering.until(
+            "return document.querySelector('.map-error')?.textContent.includes('does not answer')"
+            "&& document.querySelector('#row-messages').textContent.includes('does not answer')",
+            what="the page did not say what is wrong",
+        )
+    finally:
+        block(recovering)
+    whole(recovering)
+    recovering.until("return locuscope.valuesAt(1230000)[0].predicted[0] > 0")
+    assert all("ERR_BLOCKED" in one for one in recovering.complaints())
 
 
 def test_tabs_of_one_link_and_of_another_at_once(recovering: Page, recovering_site: Site) -> None:
