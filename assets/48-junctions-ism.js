@@ -23,11 +23,24 @@
     ];
   }
 
+  // An arc of a row as a read-out; null for one of a strand that is not predicted.
+  function readoutOf(row, arc) {
+    const track = row.predicted.find((one) => one.strand === arc.strand);
+    return track ? { track: track.id, mask: maskOf(arc) } : null;
+  }
+
+  // What is read out of a row if nobody says it: of junctions the strongest one in view, which the
+  // server does not know. `id` names one of its tracks.
+  function usualReadout(row, id = "") {
+    const track = row.predicted.find((one) => one.id === id) || row.predicted[0];
+    const [arc] = row.kind === "junctions" ? ls.predictedArcs(row, id && track.strand) : [];
+    return arc ? readoutOf(row, arc) : { track: track.id, mask: "" };
+  }
+
   // What can be done with an arc of a row, as [text, run].
   function choices(row, arc) {
-    const track = row.predicted.find((one) => one.strand === arc.strand);
-    if (!track) return [];
-    const readout = { track: track.id, mask: maskOf(arc) };
+    const readout = readoutOf(row, arc);
+    if (!readout) return [];
     return regions(arc).map(([where, start, end]) => [
       `ISM of this junction${where}`,
       () => ls.explain(start, end, { readout }),
@@ -85,5 +98,5 @@
     });
   }
 
-  Object.assign(ls, { clickJunction, junctionMenu, junctionMasks });
+  Object.assign(ls, { clickJunction, junctionMenu, junctionMasks, usualReadout });
 })();

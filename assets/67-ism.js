@@ -62,7 +62,7 @@
     const usual = readable.find((one) => one.kind !== "junctions") || readable[0];
     const shown = chosen || (before || readout ? null : usual);
     if (!before && !shown && !readout) return ls.notice("Show a predicted track first: it is what is read out.", "error");
-    const fresh = readout || (shown && { track: shown.predicted[0].id });
+    const fresh = readout || (shown && ls.usualReadout(shown));
     const ism = fresh ? { show: before && before.show, ...fresh } : { ...before };
     // A read-out around the middle of another region is not that of this one.
     const stays = before && before.chrom === inside.chrom ? /^(exons|tss|junction):/ : /^(exons|tss):/;

@@ -19,6 +19,11 @@
     $("ism-panel").querySelector("select").focus();
   }
 
+  function trackChange(id) {
+    const row = ls.state().view.rows.find((one) => one.predicted.some((track) => track.id === id));
+    return { ...ls.usualReadout(row, id), score: "" };
+  }
+
   function choice(name, label, options, value) {
     const node = make("label", "ism-choice");
     const select = make("select");
@@ -26,7 +31,7 @@
     for (const [word, text] of options) {
       select.append(Object.assign(make("option", "", text), { value: word, selected: word === value }));
     }
-    select.onchange = () => ls.ism.change({ [name]: select.value, ...(name === "track" && { mask: "", score: "" }) });
+    select.onchange = () => ls.ism.change(name === "track" ? trackChange(select.value) : { [name]: select.value });
     node.append(make("span", "", label), select);
     return node;
   }

@@ -231,7 +231,7 @@ def test_junction_is_chosen_by_its_arc_and_its_acceptor_stands_out(page):
     """The intron before the exon that is skipped in the second story, from the arc to the logo."""
     exon = SKIPPED.causal.position - 1 + len(SKIPPED.causal.ref)
     row = "teaching/SPLICE_JUNCTIONS/neuron-junctions"
-    view = VIEW | {"track": row, "locus": f"chrT1:{exon - 1_500}-{exon + 500}"}
+    view = VIEW | {"track": [row, TRACK], "locus": f"chrT1:{exon - 1_500}-{exon + 500}"}
     page.open(**view)
     ending = f".arc.predicted[data-intron$='-{exon}']"
     page.until("return document.querySelector(arguments[0])", ending)
@@ -277,3 +277,10 @@ def test_junction_is_chosen_by_its_arc_and_its_acceptor_stands_out(page):
     )
     assert scores == ["ln ratio of the reads", "Difference of the reads"]
     page.screenshot("ism_junction")
+    # By keys to the other row and back: the strongest junction of those that are drawn.
+    for letter, track in (("A", TRACK), ("S", f"{row}/+")):
+        page.run("document.querySelector('[name=track]').focus()")
+        page.keys(letter)
+        page.until("return locuscope.state().view.ism?.track === arguments[0]", track)
+        page.until("return document.querySelector('[name=track]').value === arguments[0]", track)
+    assert f"mask=junction:{start + 1}-{exon};" in link(page)["ism"][0]
