@@ -235,6 +235,9 @@ def test_junction_is_chosen_by_its_arc_and_its_acceptor_stands_out(page):
     page.open(**view)
     ending = f".arc.predicted[data-intron$='-{exon}']"
     page.until("return document.querySelector(arguments[0])", ending)
+    page.element(".row-label:not(.ism) .row-menu").click()  # the badge does not cover it
+    assert "ISM of the strongest junction, around its acceptor" in page.text("#menu")
+    page.keys(Keys.ESCAPE)
     start, x, y = page.run(
         "const arcs = [...document.querySelectorAll(arguments[0])];"
         "const width = (arc) => parseFloat(arc.style.strokeWidth);"
