@@ -4,7 +4,6 @@
   const ls = window.locuscope;
   const { make } = ls;
   const HALF_BP = 100; // on either side of a splice site
-  const MOST_BP = 500; // of an intron with its flanks
   const FLANK_BP = 50;
   const MOST_DRAWN = 20; // introns that are offered because they are drawn
 
@@ -13,7 +12,7 @@
 
   // Regions that show what a junction needs: all of it where it is short, else either splice site.
   function regions({ start, end, strand }) {
-    if (end - start + 2 * FLANK_BP <= MOST_BP) return [["", start - FLANK_BP, end + FLANK_BP]];
+    if (end - start + 2 * FLANK_BP <= ls.MOST_ISM_BP) return [["", start - FLANK_BP, end + FLANK_BP]];
     const left = [start - HALF_BP, start + HALF_BP];
     const right = [end - HALF_BP, end + HALF_BP];
     const [donor, acceptor] = strand === "-" ? [right, left] : [left, right];

@@ -378,6 +378,7 @@
   });
 
   Object.assign(ls, {
+    MOST_ISM_BP: MOST_BP,
     explain,
     explainHere,
     explainPeak,

@@ -221,7 +221,7 @@ def near_introns(
     found = [
         Interval(interval.chromosome, start, end)
         for gene in near_genes(interval, bundle, card)
-        if gene.strand == track.strand
+        if track.strand in (".", gene.strand)
         for (_, start), (end, _) in pairwise(gene.exons)
     ]
     return sorted(found, key=lambda one: min(abs(one.start - middle), abs(one.end - middle)))
