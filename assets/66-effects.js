@@ -197,15 +197,15 @@
   });
 
   const COLUMNS = [
-    text("modality", "Modality", 86),
-    { ...text("biosample", "Biosample", 92), flex: 1, minWidth: 70 },
+    text("modality", "Modality", 80),
+    { ...text("biosample", "Biosample", 92), flex: 1.2, minWidth: 84 },
     text("track", "Track", 80),
-    text("gene", "Gene", 68),
-    { ...text("scorer", "Scorer", 128), flex: 1.4, minWidth: 84 },
+    text("gene", "Gene", 62),
+    { ...text("scorer", "Scorer", 128), flex: 1.4, minWidth: 76 },
     {
       field: "score",
       headerName: "Score",
-      width: 76,
+      width: 64,
       type: "rightAligned",
       filter: "agNumberColumnFilter",
       floatingFilter: true,

@@ -358,15 +358,16 @@
     }
     if (asked.show !== wanted || signal.aborted) return undefined;
     const plot = make("div");
-    plot.style.height = `${Math.max(260, 24 * lines.length + 190)}px`;
+    plot.style.height = `${Math.max(260, 24 * lines.length + 206)}px`;
     host.replaceChildren(plot);
     const few = columns.length < all ? ` The ${columns.length} of ${ls.number.format(all)} columns that change most.` : "";
     host.append(make("p", "muted small", `Strongest score of each variant; joined by Euclidean distance, complete linkage.${few}`));
-    inOurColours(figure, new Map(lines.map(({ name, cells }) => [name, cells])));
+    const unit = found.flatMap(ofChoice)[0].score_unit;
+    inOurColours(figure, unit, new Map(lines.map(({ name, cells }) => [name, cells])));
     return window.Plotly.newPlot(plot, figure.data, figure.layout, CONFIG);
   }
 
-  function inOurColours(figure, cells) {
+  function inOurColours(figure, unit, cells) {
     const heat = figure.data.find((trace) => trace.type === "heatmap");
     const axisOf = (which) => figure.layout[heat[`${which}axis`].replace(which, `${which}axis`)];
     const [across, down] = [axisOf("x"), axisOf("y")];
@@ -378,7 +379,7 @@
       zmin: -top,
       zmax: top,
       colorscale: ["loss", "paper", "gain"].map((name, i) => [i / 2, colour(name)]),
-      colorbar: { orientation: "h", thickness: 8, len: 0.3, outlinewidth: 0, x: 1, xanchor: "right", y: 1.01, yanchor: "bottom" },
+      colorbar: { title: { text: unit, side: "top", font: { size: 11 } }, orientation: "h", thickness: 8, len: 0.3, outlinewidth: 0, x: 1, xanchor: "right", y: 1.01, yanchor: "bottom" },
       text: down.ticktext.map((name) => across.ticktext.map((column) => `${name}<br>${column}: ${scoreText(cells.get(name).get(column))}`)),
       hovertemplate: "%{text}<extra></extra>",
     });
@@ -388,7 +389,7 @@
     Object.assign(across, { tickangle: -40, automargin: true });
     Object.assign(down, { automargin: true });
     const { template, width, height, ...layout } = figure.layout;
-    figure.layout = { ...layout, ...base(), margin: { l: 8, r: 8, t: 44, b: 8 } };
+    figure.layout = { ...layout, ...base(), margin: { l: 8, r: 8, t: 60, b: 8 } };
   }
 
   // ---- The file ---------------------------------------------------------------------------------

@@ -107,6 +107,17 @@ def test_every_number_of_the_heat_map_can_be_read(teaching: Page, theme: str) ->
     assert len(grounds) > 8, "the colours of the cells, not of what is below them"
 
 
+def test_locus_is_not_cut_in_a_narrow_window(teaching: Page) -> None:
+    resize(teaching.driver, 1024, 768)
+    teaching.open(
+        f"genome=teach1&model=&locus=chrT2:1353515-1409385&variant={quote('chrT2:1384746:C>G')}"
+    )
+    box = "const box = document.getElementById('locus'); return "
+    assert teaching.run(f"{box}box.value") == "chrT2:1,353,515-1,409,385"
+    assert teaching.run(f"{box}box.scrollWidth <= box.clientWidth")
+    resize(teaching.driver, 1440, 900)
+
+
 def test_every_track_is_scored_and_a_line_leads_to_its_track_and_gene(teaching: Page) -> None:
     teaching.open(STORY)
     teaching.keys("x")

@@ -398,10 +398,16 @@ def layout(services: Services) -> html.Div:
             _status(),
             *_floating(),
             dmc.Modal(
-                [html.H3("Keys"), _keys(KEYS), html.H3("Mouse"), _keys(MOUSE)],
+                html.Div(
+                    [
+                        html.Section([html.H3("Keys"), _keys(KEYS)]),
+                        html.Section([html.H3("Mouse"), _keys(MOUSE)]),
+                    ],
+                    className="help-columns",
+                ),
                 id="help",
                 title="Moving around",
-                size="lg",
+                size="64rem",
                 closeButtonProps=_attributes(aria_label="Close"),
             ),
         ],
