@@ -64,6 +64,10 @@
     return String(Number(value.toPrecision(3)));
   }
 
+  // Two decimals, without the 0 before them.
+  const correlationText = (value) =>
+    value.toFixed(2).replace("-0.00", "0.00").replace("-", "\u2212").replace("0.", ".");
+
   function widthText(bp) {
     if (bp < 1000) return `${number.format(bp)} bp`;
     if (bp < 1e6) return `${Number((bp / 1e3).toPrecision(3))} kb`;
@@ -203,6 +207,7 @@
     positionText,
     intervalText,
     valueText,
+    correlationText,
     widthText,
     binWidth,
     loadTiles,

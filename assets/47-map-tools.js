@@ -107,8 +107,8 @@
     const about = found && found.header.agreement;
     badge.hidden = !about || (found.header.partial && about.pearson === null);
     if (badge.hidden) return;
-    const r = about.pearson === null ? "no value" : about.pearson.toFixed(2).replace(/^(-?)0\./, "$1.");
-    badge.textContent = about.pearson === null ? "r: no value" : `r ${r} n ${ls.number.format(about.n)}`;
+    badge.textContent =
+      about.pearson === null ? "r: no value" : `r ${ls.correlationText(about.pearson)} n ${ls.number.format(about.n)}`;
     badge.title =
       about.reason ||
       `Agreement of predicted and observed over the ${ls.number.format(about.n)} pairs of different ` +

@@ -118,10 +118,7 @@
         badge.title = pair.reason;
         continue;
       }
-      const two = (value) => {
-        if (value === null) return "\u2013";
-        return value.toFixed(2).replace("-0.00", "0.00").replace(/^(-?)0\./, "$1.");
-      };
+      const two = (value) => (value === null ? "\u2013" : ls.correlationText(value));
       const all = (name) => row.pairs.map((one) => two(one[name])).join(" / ");
       const n = ls.number.format(pair.n);
       badge.textContent =

@@ -72,3 +72,9 @@ def test_every_text_has_a_contrast_of_at_least_four_and_a_half(page, theme):
     page.open(locus=MAPK1, theme=theme, hide="nothing")
     assert page.elements(".note")
     assert faint(page) == []
+
+
+def test_correlations_have_two_decimals_and_a_minus_sign(page):
+    page.open(locus=MAPK1)
+    texts = page.run("return [-0.094, -0.001, 0.5, 1, -1, 0.1].map(locuscope.correlationText)")
+    assert texts == ["\u2212.09", ".00", ".50", "1.00", "\u22121.00", ".10"]
