@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 #: Bins (of 2,048 bp) on either side of changes and read-out whose tokens are computed. Effects are
 #: then those of full passes up to 1 % of the largest one.
-MARGIN = 8
+MARGIN = 12
 #: What a token keeps of what a scan carries is never taken to be less, so that it has a logarithm.
 LEAST_KEPT = 1e-30
 

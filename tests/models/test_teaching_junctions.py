@@ -104,7 +104,7 @@ def _with(change: Substitution) -> str:
 
 
 def test_mutagenesis_of_an_intron_finds_its_splice_sites_as_the_oracle_does(model, donor):
-    """GT and AG matter most; of the strongest changes both say that the junction is lost."""
+    """GT and AG matter most at either end; the strongest changes lose the junction in both."""
     assert (TEXT[donor : donor + 2], TEXT[ACCEPTOR - 2 : ACCEPTOR]) == ("GT", "AG")
     intron = (donor, ACCEPTOR)
     places = (*range(donor - 2, donor + 4), *range(ACCEPTOR - 5, ACCEPTOR + 1))
@@ -114,14 +114,15 @@ def test_mutagenesis_of_an_intron_finds_its_splice_sites_as_the_oracle_does(mode
     assert reads > 1
     assert found["value"][0] > 0.5
     contributions = -found["effects"].sum(axis=1) / 3
-    strongest = sorted(places[i] for i in np.argsort(contributions)[-4:])
-    assert strongest == [donor, donor + 1, ACCEPTOR - 2, ACCEPTOR - 1]
+    for first, site in ((0, (donor, donor + 1)), (6, (ACCEPTOR - 2, ACCEPTOR - 1))):
+        strongest = first + np.argsort(contributions[first : first + 6])[-2:]
+        assert sorted(places[i] for i in strongest) == list(site)
     order = np.argsort(-np.abs(found["effects"]), axis=None)[:10]
     for row, base in zip(*np.unravel_index(order, found["effects"].shape), strict=True):
         changed = true_reads(_with(Substitution(places[row], int(base))), intron)
         truth = np.log((changed + 0.001) / (reads + 0.001))
         assert found["effects"][row, base] < -1
-        assert truth < -0.5, (places[row], base)
+        assert truth < -0.2, (places[row], base)
 
 
 def test_gradient_of_an_intron_is_the_slope_of_its_reads(model, donor):

@@ -212,7 +212,7 @@ def test_gradient_is_the_slope_of_the_read_out():
     text = decode(teach1("chrT1").codes[630_822 : 630_822 + CARD.input_width])
     model = open_model(CARD, [], torch.device("cpu"))
     track = next(t for t in CARD.tracks if t.name == "thymocyte-ATAC")
-    encoded, at, step = one_hot(text), 65_536, 0.02
+    encoded, at, step = one_hot(text), 65_536, 0.004
     readout = Readout(track.id, ((48_896, 49_408),), "difference")
     request = AttributionRequest("teaching", "", "", readout, at, at + 1, "gradient")
     found = attribute(model, request, encoded)["attribution"][0]
