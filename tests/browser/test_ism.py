@@ -168,7 +168,9 @@ def test_ways_to_draw_are_in_the_link_and_survive_reload(page):
     page.until("return document.getElementById('viewport').clientWidth < 900")
     page.wait_drawn()
     page.screenshot("ism_1024")
-    assert page.element(".row-label.ism .row-simulated").is_displayed()
+    # The label may be made anew while one looks.
+    badge = "return document.querySelector('.row-label.ism .row-simulated')?.checkVisibility()"
+    page.until(badge, what="no badge")
 
 
 def test_keys_alone_choose_a_region_and_its_settings(page):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -24,9 +25,11 @@ LOCI = {
     "web": "chrT3:700001-760000",
     "net": "chrT3:1200001-1260000",
 }
+#: Seconds of a computation of about half a second, after which it is killed.
+INTO_IT = 0.2
 COMPUTING = """
     const progress = window.locuscope?.state().progress;
-    return progress && progress.windows.some((one) => one.state === 'running')
+    return progress && !progress.complete
       && document.querySelector('.map[aria-busy=true]');
 """
 MAP = """
@@ -55,10 +58,26 @@ def recovering(recovering_site: Site, driver) -> Iterator[Page]:
         yield page
 
 
-def begin(page: Page, locus: str, *tracks: str) -> None:
-    """Opens a map below other tracks, and waits until it is being computed."""
+def begin(page: Page, site: Site, locus: str, *tracks: str) -> None:
+    """Opens a map below other tracks, of which nothing is computed before ``go_on``."""
+    send(site, signal.SIGSTOP)
     page.open(**(FENCE_VIEW | {"locus": locus, "track": [*tracks, HIC]}), wait=False)
-    page.until(COMPUTING, seconds=300, what="nothing was computed")
+    page.until(COMPUTING, seconds=300, what="nothing was asked for")
+
+
+def go_on(site: Site, seconds: float = 0) -> None:
+    """Lets the worker compute, and waits."""
+    send(site, signal.SIGCONT)
+    time.sleep(seconds)
+
+
+def send(site: Site, number: signal.Signals) -> None:
+    """Sends a signal to the child of the worker, which computes, not to its parent."""
+    worker = site.processes[2].pid
+    children = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
+    assert children
+    for child in children:
+        os.kill(int(child), number)
 
 
 def whole(page: Page) -> np.ndarray:
@@ -74,23 +93,16 @@ def whole(page: Page) -> np.ndarray:
     return values
 
 
-def kill_child(site: Site) -> None:
-    """Kills the child of the worker, which computes, and leaves its parent."""
-    worker = site.processes[2].pid
-    children = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
-    assert children
-    for child in children:
-        os.kill(int(child), signal.SIGKILL)
-
-
 def test_child_of_the_worker_is_killed(recovering: Page, recovering_site: Site) -> None:
-    begin(recovering, LOCI["child"])
-    kill_child(recovering_site)
+    begin(recovering, recovering_site, LOCI["child"])
+    go_on(recovering_site, INTO_IT)
+    send(recovering_site, signal.SIGKILL)
     whole(recovering)
 
 
 def test_worker_is_killed(recovering: Page, recovering_site: Site) -> None:
-    begin(recovering, LOCI["worker"])
+    begin(recovering, recovering_site, LOCI["worker"])
+    go_on(recovering_site, INTO_IT)
     recovering_site.processes[2].kill()
     recovering_site.processes[2].wait()
     recovering.until(
@@ -106,7 +118,7 @@ def test_worker_is_killed(recovering: Page, recovering_site: Site) -> None:
 
 
 def test_web_is_killed(recovering: Page, recovering_site: Site) -> None:
-    begin(recovering, LOCI["web"])
+    begin(recovering, recovering_site, LOCI["web"])
     os.killpg(recovering_site.processes[1].pid, signal.SIGKILL)
     recovering_site.processes[1].wait()
     recovering.until(
@@ -115,6 +127,7 @@ def test_web_is_killed(recovering: Page, recovering_site: Site) -> None:
     )
     recovering_site.processes[1] = recovering_site.start("web")
     recovering_site.wait_for_page()
+    go_on(recovering_site)
     whole(recovering)
     assert all("ERR_" in one for one in recovering.complaints()), "of what could not be asked"
 
@@ -125,10 +138,13 @@ def block(page: Page, *addresses: str) -> None:
     page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": list(addresses)})
 
 
-def test_what_does_not_come_through_is_asked_for_again(recovering: Page) -> None:
-    begin(recovering, LOCI["net"], "teaching/ATAC/myoblast-ATAC/.")
+def test_what_does_not_come_through_is_asked_for_again(
+    recovering: Page, recovering_site: Site
+) -> None:
+    begin(recovering, recovering_site, LOCI["net"], "teaching/ATAC/myoblast-ATAC/.")
     try:
         block(recovering, "*/api/v1/tiles*", "*/api/v1/contacts*")
+        go_on(recovering_site)
         recovering.until(
             "return document.querySelector('.map-error')?.textContent.includes('does not answer')"
             "&& document.querySelector('#row-messages').textContent.includes('does not answer')",
