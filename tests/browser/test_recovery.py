@@ -16,6 +16,7 @@ from app.teaching_bundle import build
 from tests.browser.site import Page, Site, visit
 from tests.browser.test_contacts import FENCE_VIEW, HIC, quiet
 from tests.browser.test_effects import TEACH1
+from tests.inference.helpers import until
 
 #: Loci of which nothing is computed yet, one for each test: each has a window of its own.
 LOCI = {
@@ -74,20 +75,21 @@ def go_on(site: Site, seconds: float = 0) -> None:
 def send(site: Site, number: signal.Signals) -> None:
     """Sends a signal to the child of the worker, which computes, not to its parent."""
     worker = site.processes[2].pid
-    children = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
-    assert children
-    for child in children:
+    listed = Path(f"/proc/{worker}/task/{worker}/children")
+    until(lambda: listed.read_text().split(), 120)
+    for child in listed.read_text().split():
         os.kill(int(child), number)
 
 
 def whole(page: Page) -> np.ndarray:
-    """Waits for the whole map and returns its values; nothing may complain any more."""
+    """Waits for the whole map, returns its values in view; nothing may complain any more."""
     shown = page.until(MAP, HIC, seconds=200, what="the map did not come")
     values = np.array([np.nan if v is None else v for v in shown["values"]], float)
     values = values.reshape(shown["n"], shown["n"])
     _, start, end = page.locus()
     low, high = (round((at - shown["start"]) / shown["bin"]) for at in (start, end))
-    assert np.isfinite(values[low:high, low:high]).mean() > 0.9
+    values = values[low:high, low:high]  # of what lies around it, each tab may know more or less
+    assert np.isfinite(values).mean() > 0.9
     quiet(page)
     assert not page.elements(".map-error, .pill.failed")
     return values
