@@ -92,8 +92,8 @@ def test_page_is_used_by_keys_and_its_state_is_in_the_link(teaching: Page) -> No
     teaching.until(SCORED, "2 of 3", seconds=400, what="not scored")
     # What is written slowly may have been sent before it was whole.
     teaching.until(
-        "return [...document.querySelectorAll('#variants-table tbody tr')].at(-1)"
-        ".textContent.includes('The reference has A at chrT1:696,359, not G.')",
+        "return [...document.querySelectorAll('#variants-table tr')].at(-1)"
+        "?.textContent.includes('The reference has A at chrT1:696,359, not G.')",
         what="the wrong REF is not told",
     )
     assert table(teaching)[2][0] == "chrT1:696359:G>C"
