@@ -6,7 +6,7 @@
   const CHANGES = 12;
   const TITLE = "In silico mutagenesis";
   const METHODS = { ism: "Every single-base change", gradient: "Gradient \u00d7 input", deeplift: "DeepLIFT/SHAP" };
-  const WITHOUT = "DeepLIFT/SHAP is not offered: it has no rule for some layers of this model.";
+  const WITHOUT = "This model is not explained by DeepLIFT/SHAP: that needs a rule for every layer, and memory for both sequences.";
   const SCORES = { lfc: "ln ratio of the mean", difference: "Difference of the sum" };
   const JUNCTION_SCORES = { lfc: "ln ratio of the reads", difference: "Difference of the reads" };
   const BACKGROUNDS = { reference: "Reference", alternate: "Alternate" };

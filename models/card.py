@@ -163,7 +163,8 @@ class ModelCard:
         licence_note: Restriction that must be shown wherever output is shown; may be empty.
         genomes: Assemblies on whose sequence the model is meant to be used.
         simulated: Whether it learned made-up rules, so that what it says is simulated anywhere.
-        deep_lift: Whether all its layers have a DeepLIFT rule (``SequenceModel.members``).
+        deep_lift: Whether DeepLIFT may be asked of it: all its layers have a rule, and memory is
+            enough (``SequenceModel.members``).
         input_width: Width in bp of the sequence that the network reads.
         crop: bp at either end of the input for which the network gives no output.
         validation: How its numbers were checked.

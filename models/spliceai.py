@@ -333,7 +333,7 @@ def _alternates(
 class SpliceAI(SequenceModel):
     """The mean of the five published networks."""
 
-    networks: nn.ModuleList
+    networks: list[Network]
     device: torch.device
 
     def load(self, device: torch.device) -> None:
@@ -343,19 +343,19 @@ class SpliceAI(SequenceModel):
             WeightsError: A file does not describe this network.
         """
         self.device = device
-        self.networks = nn.ModuleList(
+        self.networks = [
             load_network(self.files[weights.name]).to(  # type: ignore[call-overload]
                 device, memory_format=torch.channels_last
             )  # the stubs of Module.to lack memory_format
             for weights in self.card.weights
-        )
+        ]
 
     def members(self) -> list[Member]:
         """Returns each network by itself; see ``SequenceModel.members``."""
         members = []
         for network in self.networks:
             one = copy(self)
-            one.networks = nn.ModuleList([network])
+            one.networks = [network]
             members.append(Member(network, one.predict_windows))
         return members
 
@@ -363,12 +363,9 @@ class SpliceAI(SequenceModel):
         """Returns the windows and their context; see ``SequenceModel.decisive``."""
         return windows[0][0], windows[-1][1] + 2 * CONTEXT
 
-    def _networks(self) -> list[Network]:
-        return cast(list[Network], list(self.networks))
-
     def _probabilities(self, one_hot: Tensor) -> Tensor:
         """Returns (batch, output width, 3) for the strand that is given."""
-        outputs = [network.softmax(network(_image(one_hot))) for network in self._networks()]
+        outputs = [network.softmax(network(_image(one_hot))) for network in self.networks]
         return torch.stack(outputs).mean(0).squeeze(2).transpose(1, 2)
 
     def predict(self, one_hot: Tensor, tracks: Sequence[Track]) -> dict[str, Tensor]:
@@ -421,7 +418,7 @@ class SpliceAI(SequenceModel):
             for i in near
         ]
         found = torch.zeros((1 + len(substitutions), inner[1] - inner[0], 3), device=self.device)
-        for network in self._networks():
+        for network in self.networks:
             reference = network.reference(whole)
             unchanged = reference.logits.softmax(1)[0, :, 0].T
             found += unchanged
@@ -451,7 +448,7 @@ class SpliceAI(SequenceModel):
         after = [
             torch.zeros((e.window[1] - e.window[0] + e.shift, 3), device=self.device) for e in edits
         ]
-        for network in self._networks():
+        for network in self.networks:
             reference = network.reference(whole)
             before += reference.logits.softmax(1)[0, :, 0].T
             for i, changed in _alternates(network, reference, edits, self.device):

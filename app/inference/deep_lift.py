@@ -50,7 +50,7 @@ def deep_lift(
     members = model.members()
     if not members:
         raise ComputationError(
-            f"Some layers of {model.card.title} have no DeepLIFT rule. Choose another method."
+            f"{model.card.title} is not explained by DeepLIFT. Choose another method."
         )
     shuffled = _shuffled(one_hot, shuffle)
     total, numbers = torch.zeros_like(one_hot[0]), one_hot.new_zeros(2)

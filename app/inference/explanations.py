@@ -127,7 +127,7 @@ class Explanations:
             if answer.error or len(waiting) == AHEAD:
                 break
         if not known:
-            return waiting[0]
+            return next((one for one in waiting if one.error), waiting[0])
         arrays = {name: np.mean([one[name] for one in known], axis=0) for name in known[0]}
         if not waiting:
             return Answer(arrays)

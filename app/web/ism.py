@@ -118,9 +118,7 @@ def read_ism(text: str, bundle: Bundle, card: ModelCard | None) -> Ism:
         show=_word(parts.get("show", ""), SHOWN, "drawing") or SHOWN[0],
     )
     if made.method == "deeplift" and not card.deep_lift:
-        raise BadInputError(
-            f"DeepLIFT has no rule for some layers of {card.title}. Choose ism or gradient."
-        )
+        raise BadInputError(f"{card.title} is not explained by DeepLIFT. Choose ism or gradient.")
     if mask and not mask.startswith(("exons:", "tss:", JUNCTION)):
         made = replace(made, mask=_plain(parse_locus(mask, bundle).interval))
     masks(made, bundle)

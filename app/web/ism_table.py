@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from app.inference.explanations import SHUFFLES
 from app.inference.mutagenesis import Located
 from app.inference.prediction_files import Prediction
 from app.inference.requests import Score
@@ -23,7 +24,7 @@ JUNCTION_TEXTS: dict[Score, str] = {
 METHOD_TEXTS = {
     "ism": "in silico mutagenesis: minus the mean effect of the three changes of a base",
     "gradient": "gradient in the base that is there, minus the mean over the four bases",
-    "deeplift": "DeepLIFT/SHAP: what the base that is there adds, mean over 20 comparisons",
+    "deeplift": f"DeepLIFT/SHAP: what the base there adds, mean over {SHUFFLES} comparisons",
 }
 COLUMNS = ("chromosome", "position", "reference", "base", "changed_to", "effect", "contribution")
 

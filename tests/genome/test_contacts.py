@@ -70,9 +70,9 @@ def mcool(cool: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def hic(tmp_path: Path) -> Path:
-    path = tmp_path / "c.hic"
     import hictkpy  # not at the top: it takes a core until the first matrix is read
 
+    path = tmp_path / "c.hic"
     with hictkpy.hic.FileWriter(path, {"chr2": 500, "chr1": LENGTH}, [BIN, 4 * BIN]) as file:
         table = pixels()
         file.add_pixels(table.astype({"count": float}))
@@ -173,7 +173,7 @@ def test_genuine_hic_as_hictk_reads_it(realdata: Path, tmp_path: Path) -> None:
     track = ContactTrack.open(TRACK, path, Reference(tmp_path / "r.fa", "hg19"))
     assert (track.balancing, track.resolutions) == ("KR", (50_000,))
     ours = track.matrix("chr22", 20_000_000, 25_000_000, 50_000)
-    import hictkpy
+    import hictkpy  # as above
 
     file = hictkpy.File(path, 50_000)
     pairs = file.fetch("22").to_df()

@@ -58,7 +58,10 @@ def test_link_survives_a_round_trip(text, catalogue, cards):
         ("chr1:50001-50200;track=toy/DNASE/none/.", "no track"),
         ("chr1:50001-50200;score=best", "no score of in silico mutagenesis; it is lfc or"),
         ("chr1:50001-50200;by=magic", "ism, gradient or deeplift"),
-        ("chr1:50001-50200;by=deeplift", "no rule for some layers of Toy"),
+        (
+            "chr1:50001-50200;by=deeplift",
+            "Toy is not explained by DeepLIFT. Choose ism",
+        ),
         ("chr1:50001-50200;mask=chr2:1-100", "Both must be on one chromosome"),
         ("chr1:50001-50200;mask=exons:NONE", "no gene"),
         ("nowhere:1-2", "nowhere"),
