@@ -38,8 +38,8 @@ CHIP_FRAGMENT = 200
 CHIP_BACKGROUND = 0.1
 #: Rate at which a promoter counts as active when marks are set.
 ACTIVE_RATE = 2.0
-#: Genes made this rarely or less (in every cell) do not show their splice sites half.
-SEEN_RATE = 0.2
+#: Rate of the transcripts over a splice site at which half of its usage shows.
+SEEN_RATE = 1.0
 
 
 @dataclass(frozen=True)
@@ -159,19 +159,21 @@ def _genomic(values: Doubles, strand: Strand) -> Floats:
 def _splice_sites(genes: Sequence[Gene], length: int) -> tuple[Doubles, Doubles, Doubles]:
     """Marks the last base of exons at donors and the first at acceptors, along the strand.
 
-    A site's probability is its largest usage over the cells, times how surely its gene is seen.
+    A site's probability is its largest usage over the cells, times how surely the transcripts over
+    it are seen.
     """
     donor, acceptor = np.zeros(length), np.zeros(length)
     usage = np.zeros((len(cells()), length))
     for gene in genes:
-        seen = gene.rate / (gene.rate + SEEN_RATE)
         by_donor, by_acceptor = gene.transcripts.usage()
-        for array, places, used in (
+        for array, places, (used, over) in (
             (donor, gene.transcripts.donors - 1, by_donor),
             (acceptor, gene.transcripts.acceptors, by_acceptor),
         ):
-            np.maximum.at(array, places, used.max(0, initial=0) * seen.max())
-            for row, mine in zip(usage, used * seen[:, None], strict=True):
+            rate = gene.rate[:, None] * over
+            seen = rate / (rate + SEEN_RATE)
+            np.maximum.at(array, places, used.max(0, initial=0) * seen.max(0, initial=0))
+            for row, mine in zip(usage, used * seen, strict=True):
                 np.maximum.at(row, places, mine)
     return donor, acceptor, usage
 

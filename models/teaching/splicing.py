@@ -10,6 +10,8 @@ from models.teaching.arrays import deposit
 from models.teaching.motifs import Doubles, Floats, Ints
 from models.teaching.strand import Strand
 
+#: Transcripts rarer than this, and ends reached less often, are left out.
+LEAST_SHARE = 1e-3
 #: Farthest in bp that transcription goes on without an end signal.
 LONGEST_TRANSCRIPT = 65_536
 SHORTEST_INTRON = 70
@@ -23,6 +25,9 @@ LONGEST_FIRST_EXON = 1_500
 LAST_EXON_SCALE = 3_000
 #: Energy in kT of one exonic splicing enhancer word, and the largest number that counts.
 ENHANCER_ENERGY, MOST_ENHANCERS = 0.5, 6
+#: U1 protects half of the transcripts at this sum of donor weights, each less by ``exp(-distance /
+#: PROTECTION_SCALE)``; the exponent says how steeply.
+PROTECTING, PROTECTION_SCALE, PROTECTION_SLOPE = 0.8, 500, 6
 #: Bases after a donor site in which RBFOX helps it.
 RBFOX_FIRST, RBFOX_LAST = 10, 160
 
@@ -64,17 +69,23 @@ class Transcripts:
         spliced = np.cumsum(steps, 1)[:, :-1]
         return past, np.maximum(spliced, 0), np.maximum(unspliced, 0)
 
-    def usage(self) -> tuple[Doubles, Doubles]:
-        """Returns the part of transcripts over each donor, and each acceptor, that use it."""
-        beyond = [
-            1 - (self.end_probability[:, None, :] * (self.ends <= sites[:, None])).sum(-1)
-            for sites in (self.donors, self.acceptors)
-        ]
+    def usage(self) -> tuple[tuple[Doubles, Doubles], tuple[Doubles, Doubles]]:
+        """Returns for donors, and for acceptors, what part of the transcripts over them uses them.
+
+        Returns:
+            For each kind this part, and the part of all transcripts that is over the site; both of
+            shape (cells, sites).
+        """
         used = self.junctions.sum(2), self.junctions.sum(1)
         donor, acceptor = (
-            u / np.maximum(b, 1e-9) * (b > 1e-3) for u, b in zip(used, beyond, strict=True)
+            (u / np.maximum(over, 1e-9) * (over > LEAST_SHARE), over)
+            for u, over in zip(used, map(self._over, (self.donors, self.acceptors)), strict=True)
         )
         return donor, acceptor
+
+    def _over(self, sites: Ints) -> Doubles:
+        ended: Doubles = (self.end_probability[:, None, :] * (self.ends <= sites[:, None])).sum(-1)
+        return 1 - ended
 
 
 def splice(strand: Strand, start: int, rbfox: Floats) -> Transcripts:
@@ -82,15 +93,17 @@ def splice(strand: Strand, start: int, rbfox: Floats) -> Transcripts:
 
     The weight of a transcript is the product of those of its splice sites, introns, exons and end;
     its probability is its weight over the sum of all weights. Both come from one pass along the
-    strand and one back (forward-backward algorithm).
+    strand and one back (forward-backward algorithm). Transcripts that U1 protects and others end at
+    different signals and are summed up apart.
 
     Args:
         strand: The signals.
         start: First base of the transcripts.
         rbfox: Strength of RBFOX in each cell.
     """
-    limit = min(start + LONGEST_TRANSCRIPT, len(strand.start))
-    ends, end_weight = _ends(strand, start, limit)
+    protected = _protected(strand, start)
+    shares = np.array([protected, 1 - protected])
+    ends, end_weights = _ends(strand, start)
     donors, donor_score = _between(strand.donors, strand.donor_scores, start, ends[-1])
     acceptors, acceptor_score = _between(strand.acceptors, strand.acceptor_scores, start, ends[-1])
     levels, cell_level = np.unique(rbfox, return_inverse=True)
@@ -98,19 +111,27 @@ def splice(strand: Strand, start: int, rbfox: Floats) -> Transcripts:
         donors=donors,
         acceptors=acceptors,
         first=_first_exons(donors - start),
-        last=(_last_exons(acceptors, ends) * end_weight),
+        last=_last_exons(acceptors, ends),
         donor=np.exp(donor_score) * (1 + levels[:, None] * _near_rbfox(strand, donors)),
         intron=_introns(donors, acceptors) * np.exp(acceptor_score),
         exon=_exons(strand, acceptors, donors),
     )
     to_donor, to_acceptor = _forward(weights)
-    from_acceptor = _backward(weights)
-    whole = np.exp(-(ends - start) / LAST_EXON_SCALE) * end_weight
-    ended = whole + to_acceptor @ weights.last
-    total = ended.sum(1, keepdims=True)
-    used = to_donor[:, :, None] * weights.intron * from_acceptor[:, None, :] / total[:, :, None]
-    ended /= total
-    return Transcripts(start, donors, acceptors, used[cell_level], ends, ended[cell_level])
+    whole = np.exp(-(ends - start) / LAST_EXON_SCALE)
+    junctions = np.zeros((len(levels), len(donors), len(acceptors)))
+    end_probability = np.zeros((len(levels), len(ends)))
+    for share, end_weight in zip(shares, end_weights, strict=True):
+        if share < LEAST_SHARE:
+            continue
+        from_acceptor = _backward(weights, end_weight)
+        ended = (whole + to_acceptor @ weights.last) * end_weight
+        part = share / ended.sum(1, keepdims=True)
+        end_probability += part * ended
+        junctions += (part * to_donor)[:, :, None] * weights.intron * from_acceptor[:, None, :]
+    total = shares[shares >= LEAST_SHARE].sum()
+    junctions, end_probability = junctions / total, end_probability / total
+    return Transcripts(start, donors, acceptors, junctions[cell_level], ends,
+                       end_probability[cell_level])  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -121,7 +142,7 @@ class _Weights:
         donors: First bases of introns.
         acceptors: First bases after introns.
         first: Of a first exon up to each donor; shape (donors,).
-        last: Of a last exon from each acceptor to each end, and of that end.
+        last: Of a last exon from each acceptor to each end; shape (acceptors, ends).
         donor: Of each donor; shape (RBFOX levels, donors).
         intron: Of each intron and its acceptor; shape (donors, acceptors).
         exon: Of each internal exon; shape (acceptors, donors).
@@ -148,16 +169,30 @@ def _between(places: Ints, scores: Doubles, start: int, past: int) -> tuple[Ints
     return places[first:last], scores[first:last]
 
 
-def _ends(strand: Strand, start: int, limit: int) -> tuple[Ints, Doubles]:
-    """Returns where transcription may end and how likely it does, the limit last."""
+def _protected(strand: Strand, start: int) -> float:
+    """Returns the part of transcripts that U1 keeps from ending at weak signals (telescripting)."""
+    past = start + LONGEST_FIRST_EXON
+    donors, scores = _between(strand.donors, strand.donor_scores, start, past)
+    bound = np.exp(scores - (donors - start) / PROTECTION_SCALE).sum()
+    return float(bound**PROTECTION_SLOPE / (PROTECTING**PROTECTION_SLOPE + bound**PROTECTION_SLOPE))
+
+
+def _ends(strand: Strand, start: int) -> tuple[Ints, Doubles]:
+    """Returns where transcription may end, the limit last, and how likely it does.
+
+    Returns:
+        One past the last bases; and weights of protected and unprotected transcripts, (2, ends).
+    """
+    limit = min(start + LONGEST_TRANSCRIPT, len(strand.start))
     first, last = np.searchsorted(strand.ends, [start + SHORTEST_EXON, limit])
     ends = np.append(strand.ends[first:last], limit)
-    strength = np.append(strand.end_strength[first:last], 1.0)
-    reached = np.concatenate([[1.0], np.cumprod(1 - strength)[:-1]])
+    strength = np.ones((2, len(ends)))
+    strength[:, :-1] = strand.end_strength[first:last], strand.unprotected_end_strength[first:last]
+    reached = np.cumprod(np.insert(1 - strength, 0, 1, axis=1), axis=1)[:, :-1]
     # Nothing is spliced to an end that hardly any polymerase reaches.
-    weight = reached * strength
-    kept = weight > 1e-3
-    return ends[kept], weight[kept]
+    weight = reached * strength * (reached * strength > LEAST_SHARE)
+    kept = weight.any(axis=0)
+    return ends[kept], weight[:, kept]
 
 
 def _near_rbfox(strand: Strand, donors: Ints) -> Ints:
@@ -206,11 +241,11 @@ def _forward(w: _Weights) -> tuple[Doubles, Doubles]:
     return to_donor, to_acceptor
 
 
-def _backward(w: _Weights) -> Doubles:
+def _backward(w: _Weights, end_weight: Doubles) -> Doubles:
     """Sums the weights of all that can follow once an exon is entered at each acceptor."""
     from_donor = np.zeros_like(w.donor)
     from_acceptor = np.zeros((len(w.donor), len(w.acceptors)))
-    last = w.last.sum(1)
+    last = w.last @ end_weight
     for is_donor, i in reversed(w.along()):
         if is_donor:
             from_donor[:, i] = w.donor[:, i] * (from_acceptor @ w.intron[i])

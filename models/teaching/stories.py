@@ -332,8 +332,11 @@ def measure(story: Story, truth: Truth, first: int, shift: int = 0) -> dict[str,
         values = [truth.values[track_id("ATAC", f"{c.key}-ATAC", ".")][around] for c in cells()]
         return {c.key: float(v.mean()) for c, v in zip(cells(), values, strict=True)}
     if story.measure == "inclusion":
-        keys = [track_id("SPLICE_SITE_USAGE", f"{c.key}-usage", "+") for c in cells()]
-        return {c.key: float(truth.values[k][place]) for c, k in zip(cells(), keys, strict=True)}
+        over = [g.transcripts for g in truth.genes if g.strand == "+"]
+        t = next(t for t in over if place + 1 in t.donors)
+        (used, _), _ = t.usage()
+        at = np.searchsorted(t.donors, place + 1)
+        return {c.key: float(part) for c, part in zip(cells(), used[:, at], strict=True)}
     found = next(g for g in truth.genes if g.start_site == place and g.strand == "+")
     return {c.key: float(rate) for c, rate in zip(cells(), found.rate, strict=True)}
 

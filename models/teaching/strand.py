@@ -47,6 +47,8 @@ UGUA = motif_of_consensus("UGUA", "TGTA", 0.96)
 #: Offsets of the first bases from that of the hexamer, and of the cut.
 GU_OFFSETS, UGUA_OFFSETS, CUT = (12, 40), (-50, -10), 21
 POLYA_SCORE, POLYA_SLOPE = 23.5, 1.5
+#: The same for a polymerase that U1 does not protect: a hexamer and little else.
+UNPROTECTED_POLYA_SCORE = 17.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Strand:
         acceptor_scores: Theirs.
         ends: Where transcripts may be cut: one past their last base, sorted.
         end_strength: How likely each cut is made when reached, 0 to 1.
+        unprotected_end_strength: The same where U1 does not protect the transcript.
         enhancers: Running number of exonic splicing enhancer words; shape (length + 1,).
         rbfox: Running number of RBFOX words; shape (length + 1,).
     """
@@ -72,6 +75,7 @@ class Strand:
     acceptor_scores: Doubles
     ends: Ints
     end_strength: Doubles
+    unprotected_end_strength: Doubles
     enhancers: Ints
     rbfox: Ints
 
@@ -80,7 +84,7 @@ def read_strand(codes: Codes, scanner: Scanner) -> Strand:
     """Reads the signals of a strand."""
     donors, donor_scores = _donors(codes, scanner)
     acceptors, acceptor_scores = _acceptors(codes, scanner)
-    ends, strength = _ends(codes, scanner)
+    ends, end_score = _ends(codes, scanner)
     return Strand(
         start=_start(codes, scanner),
         donors=donors,
@@ -88,7 +92,8 @@ def read_strand(codes: Codes, scanner: Scanner) -> Strand:
         acceptors=acceptors,
         acceptor_scores=acceptor_scores,
         ends=ends,
-        end_strength=strength,
+        end_strength=expit(POLYA_SLOPE * (end_score - POLYA_SCORE)),
+        unprotected_end_strength=expit(POLYA_SLOPE * (end_score - UNPROTECTED_POLYA_SCORE)),
         enhancers=_running([words(codes, word) for word in ENHANCER_WORDS], len(codes)),
         rbfox=_running([words(codes, RBFOX_WORD)], len(codes)),
     )
@@ -170,5 +175,4 @@ def _ends(codes: Codes, scanner: Scanner) -> tuple[Ints, Doubles]:
         scores.append(bits + np.maximum(downstream[found], 0) + np.maximum(upstream[found], 0))
     place, score = np.concatenate(places), np.concatenate(scores).astype(np.float64)
     order = np.argsort(place)
-    strength: Doubles = expit(POLYA_SLOPE * (score[order] - POLYA_SCORE))
-    return place[order] + CUT, strength
+    return place[order] + CUT, score[order]
