@@ -51,8 +51,11 @@ def contacts(  # noqa: PLR0917 - the order of Predictions.values
 ) -> Contacts:
     """Returns the predicted contacts between the bins that overlap an interval; computes nothing.
 
-    A pair is taken from the window in which it lies most centrally, of all that are stored. A
-    window is predicted from its own bases alone, so a pair that no window holds has no prediction.
+    A pair is taken from the windows of the first region that was asked for, where they hold it,
+    else from those of the next one, and of several from that in which it lies most centrally. So
+    what is shown does not depend on what was looked at before; only while something is missing,
+    other windows that happen to be stored fill in. A window is predicted from its own bases alone,
+    so a pair that no window holds has no prediction.
     As in ``Predictions.values``, an interval that reaches into several pieces of the reference is
     read in that with its largest part.
 
@@ -68,21 +71,28 @@ def contacts(  # noqa: PLR0917 - the order of Predictions.values
             what is missing; the interval if none is given.
     """
     grid = allele.grid(card, bundle.reference)
-    needed = {w.output.start for each in asked or (interval,) for w in grid.pairs(each)}
+    ranks: dict[int, int] = {}
+    for rank, each in enumerate(asked or (interval,)):
+        for window in grid.pairs(each):
+            ranks.setdefault(window.output.start, rank)
     parts = sorted(grid.parts(interval), key=lambda pair: -pair[1].width)
     width = track.resolution * coarsen
     origin = grid.origin(parts[0][0]) if parts else 0
     start = origin + (interval.start - origin) // width * width
     n = max(0, -((start - interval.end) // width))
     result = np.full((n, n), np.nan, np.float32)
-    nearest = np.full((n, n), np.inf, np.float32)
+    nearest = np.full((n, n), np.inf)
     seen: list[tuple[int, int]] = []
     missing: list[tuple[int, int]] = []
     windows = grid.pairs_offered(*parts[0]) if parts else []
     read = predictions.stored(card, bundle, track, windows, allele)
-    for stored in align_contacts(read, allele.edited, track.resolution) if allele.edited else read:
+    if allele.edited:
+        read = align_contacts(read, allele.edited, track.resolution)
+    found = {one.window.output.start: one for one in read}
+    whole = all(found[at].values is not None for at in ranks if at in found)
+    for at, stored in found.items():
         output = stored.window.output
-        if stored.values is None and output.start not in needed:
+        if at not in ranks and (whole or stored.values is None):
             continue
         (missing if stored.values is None else seen).append((output.start, output.end))
         low = max((output.start - start) // width, 0)
@@ -96,7 +106,8 @@ def contacts(  # noqa: PLR0917 - the order of Predictions.values
         into = slice(low, high)
         middle = (np.arange(low, high) + 0.5) * width + start
         centre = (output.start + output.end) / 2
-        apart = np.abs((middle[:, None] + middle) / 2 - centre).astype(np.float32)
+        # A rank counts more than any distance.
+        apart = np.abs((middle[:, None] + middle) / 2 - centre) + ranks.get(at, len(ranks)) * 1e12
         better = (apart < nearest[into, into]) & ~np.isnan(taken)
         result[into, into][better] = taken[better]
         nearest[into, into][better] = apart[better]

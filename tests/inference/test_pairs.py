@@ -134,6 +134,24 @@ def test_view_of_three_quarters_of_an_output_is_one_window(
     np.testing.assert_allclose(found.values, expected_contacts(640, 12, [*found.seen]), rtol=1e-5)
 
 
+def test_what_is_shown_does_not_depend_on_what_was_looked_at_before(
+    predictions: Predictions, card: ModelCard, bundle: Bundle
+) -> None:
+    view, beside, pairs = Interval("c", 700, 2_100), Interval("c", 6_400, 7_500), card.tracks[0]
+    wide = Interval("c", 0, 4_000)
+    compute(predictions, card, bundle, 700, 2_100)
+    before = contacts(predictions, card, bundle, pairs, wide, asked=[view])
+    compute(predictions, card, bundle, 0, 4_000)
+    after = contacts(predictions, card, bundle, pairs, wide, asked=[view])
+    assert before.seen == after.seen == ((512, 512 + WIDTH),)
+    np.testing.assert_array_equal(before.values, after.values)
+    # While something that was asked for is missing, what there is fills in.
+    far = Interval("c", 0, 7_500)
+    waiting = contacts(predictions, card, bundle, pairs, far, asked=[view, beside])
+    assert waiting.missing
+    assert len(waiting.seen) > 1
+
+
 def test_window_of_a_track_row_serves_its_contacts(
     predictions: Predictions, card: ModelCard, bundle: Bundle, toy_folder: Path
 ) -> None:
