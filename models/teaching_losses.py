@@ -16,19 +16,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.card import Track
+from models.teaching.motifs import Ints
 from models.teaching.samples import FRACTIONS, Sample, base_tracks, bin_tracks
 from models.teaching_mutants import Pair
 from models.teaching_net import CLOSED, Network, Outputs
-from models.teaching_net_junctions import LARGEST_LOGIT, SHORTEST_INTRON
+from models.teaching_net_junctions import LARGEST_LOGIT, SHORTEST_INTRON, splice_sites
 from models.teaching_net_layers import TOKEN
 
 #: Part of a window at either end that does not count.
 MARGIN = 1 / 8
 #: Weight of each part of the loss.
 WEIGHTS = {
-    "ATAC": 1.0, "DNASE": 1.0, "SPLICE_SITES": 2.0, "SPLICE_SITE_USAGE": 1.0, "CAGE": 1.0,
-    "PROCAP": 1.0, "RNA_SEQ": 4.0, "CHIP_HISTONE": 1.0, "CHIP_TF": 1.0, "CONTACT_MAPS": 0.5,
-    "SPLICE_JUNCTIONS": 1.5, "log ATAC": 0.25, "log DNASE": 0.25, "log CAGE": 0.4,
+    "ATAC": 1.0, "DNASE": 1.0, "SPLICE_SITES": 3.0, "SPLICE_SITE_USAGE": 1.0, "CAGE": 1.0,
+    "PROCAP": 1.0, "RNA_SEQ": 5.0, "CHIP_HISTONE": 1.0, "CHIP_TF": 1.0, "CONTACT_MAPS": 0.5,
+    "SPLICE_JUNCTIONS": 5.0, "log ATAC": 0.25, "log DNASE": 0.25, "log CAGE": 0.4,
     "log PROCAP": 0.3, "log RNA_SEQ": 0.3,
     "change ATAC": 1.0, "change DNASE": 0.7, "change CHIP_TF": 0.7,
 }  # fmt: skip
@@ -125,8 +126,15 @@ def measure(samples: list[Sample]) -> Usual:
     )
 
 
-def pair_reads(sample: Sample, forward: bool | int) -> tuple[Tensor, Tensor, Tensor]:
+def pair_reads(
+    sample: Sample, forward: bool | int, supposed: tuple[Ints, Ints] | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Returns the splice sites of a strand and the square root of reads between them.
+
+    Args:
+        sample: The window.
+        forward: Whether the plus strand is meant.
+        supposed: Donors and acceptors that are listed, too, used or not.
 
     Returns:
         Last bases of exons, first bases of exons; and (cells, donors, acceptors).
@@ -137,10 +145,14 @@ def pair_reads(sample: Sample, forward: bool | int) -> tuple[Tensor, Tensor, Ten
     introns, reads = introns[used], reads[:, used]
     ends = introns if forward else introns[:, ::-1]
     at = ends + (np.array([-1, 0]) if forward else np.array([0, -1]))
-    donors, of_donor = np.unique(at[:, 0], return_inverse=True)
-    acceptors, of_acceptor = np.unique(at[:, 1], return_inverse=True)
+    donors, acceptors = (
+        np.unique(np.concatenate([at[:, i], supposed[i]])) if supposed else np.unique(at[:, i])
+        for i in (0, 1)
+    )
     table = np.zeros((len(reads), len(donors), len(acceptors)), np.float32)
-    table[:, of_donor, of_acceptor] = np.sqrt(reads)
+    table[:, np.searchsorted(donors, at[:, 0]), np.searchsorted(acceptors, at[:, 1])] = np.sqrt(
+        reads
+    )
     return torch.from_numpy(donors), torch.from_numpy(acceptors), torch.from_numpy(table)
 
 
@@ -295,12 +307,20 @@ def contact_loss(outputs: Outputs, sample: Sample, usual: Usual) -> Tensor:
 
 
 def junction_loss(network: Network, outputs: Outputs, sample: Sample) -> Tensor:
-    """Returns the deviance of reads over all pairs of sites that could be spliced."""
+    """Returns the deviance of reads over all pairs of sites that could be spliced.
+
+    The sites that the network takes for some are among them, since it is asked for these.
+    """
     parts = []
     margin = int(MARGIN * len(sample.codes))
     device = outputs.decoded.device
     for forward in (True, False):
-        donors, acceptors, wanted = (x.to(device) for x in pair_reads(sample, forward))
+        donor, acceptor = (
+            x.cpu().numpy() for x in splice_sites(outputs.bases[0].detach(), forward)
+        )
+        donors, acceptors, wanted = (
+            x.to(device) for x in pair_reads(sample, forward, (donor, acceptor))
+        )
         if not len(donors):
             continue
         said = network.junctions(outputs.decoded[0], outputs.tokens[0], donors, acceptors)

@@ -92,6 +92,17 @@ def test_mirrored_sample_is_the_other_strand(folder):
         assert decode(sample.codes[acceptor - 2 : acceptor]) == "AG"
 
 
+def test_supposed_sites_that_are_none_have_no_reads(folder):
+    sample = samples.Chromosome(folder / "samples" / "00000.npz").window(0, 65_536)
+    donors, acceptors, reads = pair_reads(sample, True)
+    supposed = np.array([7, int(donors[0])]), np.array([11, 13])
+    more_donors, more_acceptors, more_reads = pair_reads(sample, True, supposed)
+    assert more_donors.tolist() == sorted([7, *donors.tolist()])
+    assert more_acceptors.tolist() == sorted([11, 13, *acceptors.tolist()])
+    assert float(more_reads.sum()) == float(reads.sum())
+    np.testing.assert_array_equal(more_reads[:, 1:, 2:], reads)
+
+
 def test_interrupted_training_ends_as_if_it_had_not_been(folder, monkeypatch, tmp_path):
     monkeypatch.setattr(teaching_training, "FIRST_CHROMOSOMES", 2)
     monkeypatch.setattr(teaching_training, "MEASURED", 1)
