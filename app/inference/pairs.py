@@ -13,7 +13,9 @@ from app.genome.matrices import regrid
 from app.inference.aligned import align_contacts, align_junctions, known_contacts, known_introns
 from app.inference.alleles import REFERENCE, Allele
 from app.inference.predictions import Predictions
+from app.inference.stored import StoredWindow
 from app.inference.summaries import Floats
+from app.inference.windows import Window
 from models.card import ModelCard, Track
 
 if TYPE_CHECKING:
@@ -85,15 +87,14 @@ def contacts(  # noqa: PLR0917 - the order of Predictions.values
     seen: list[tuple[int, int]] = []
     missing: list[tuple[int, int]] = []
     windows = grid.pairs_offered(*parts[0]) if parts else []
-    read = predictions.stored(card, bundle, track, windows, allele)
-    if allele.edited:
-        read = align_contacts(read, allele.edited, track.resolution)
-    found = {one.window.output.start: one for one in read}
-    whole = all(found[at].values is not None for at in ranks if at in found)
-    for at, stored in found.items():
+    wanted = [w for w in windows if w.output.start in ranks]
+    found = _read(predictions, card, bundle, track, wanted, allele)
+    if any(one.values is None for one in found):
+        others = [w for w in windows if w.output.start not in ranks]
+        known = _read(predictions, card, bundle, track, others, allele)
+        found += [one for one in known if one.values is not None]
+    for stored in found:
         output = stored.window.output
-        if at not in ranks and (whole or stored.values is None):
-            continue
         (missing if stored.values is None else seen).append((output.start, output.end))
         low = max((output.start - start) // width, 0)
         high = min(-((start - output.end) // width), n)
@@ -107,11 +108,25 @@ def contacts(  # noqa: PLR0917 - the order of Predictions.values
         middle = (np.arange(low, high) + 0.5) * width + start
         centre = (output.start + output.end) / 2
         # A rank counts more than any distance.
-        apart = np.abs((middle[:, None] + middle) / 2 - centre) + ranks.get(at, len(ranks)) * 1e12
+        rank = ranks.get(output.start, len(ranks))
+        apart = np.abs((middle[:, None] + middle) / 2 - centre) + rank * 1e12
         better = (apart < nearest[into, into]) & ~np.isnan(taken)
         result[into, into][better] = taken[better]
         nearest[into, into][better] = apart[better]
     return Contacts(start, width, result, tuple(sorted(seen)), tuple(sorted(missing)))
+
+
+def _read(  # noqa: PLR0917 - the order of Predictions.values
+    predictions: Predictions,
+    card: ModelCard,
+    bundle: Bundle,
+    track: Track,
+    windows: list[Window],
+    allele: Allele,
+) -> list[StoredWindow]:
+    """Reads contacts of windows, those of an edited sequence as those of the reference lie."""
+    read = predictions.stored(card, bundle, track, windows, allele)
+    return list(align_contacts(read, allele.edited, track.resolution) if allele.edited else read)
 
 
 def junctions(  # noqa: PLR0917 - the order of Predictions.values
