@@ -374,7 +374,7 @@ def counted(values: dict[str, np.ndarray], seed: tuple[int, int]) -> dict[str, n
 def variant_rows(name: str, found: list) -> list[Row]:
     """Returns Spearman, and the part of signs that are right, of one kind of effect."""
     said, true, measured = (np.concatenate(x) for x in zip(*found, strict=True))
-    large = np.abs(true) >= np.quantile(np.abs(true), 0.9)
+    large = np.abs(true) > np.quantile(np.abs(true), 0.9)
     figures = (
         (f"{name}, {len(found)} variants, Spearman", 0.80, lambda x: spearmanr(x, true)[0]),
         (
