@@ -78,7 +78,7 @@ STAGES = (
     Stage(4_000, 8_192),
     Stage(2_500, 32_768),
     Stage(5_150, WINDOW),
-    Stage(5_000, WINDOW, paired=True),
+    Stage(9_500, WINDOW, paired=True),
 )
 
 
