@@ -39,6 +39,8 @@ OPEN_RANGE = (5e-4, 0.999)
 LEAST_LOGGED = 0.25
 #: Places on which the logarithmic loss of an amount is spread at least.
 FEWEST_LOGGED = 20
+#: Weight of the logarithm of reads beside the deviance.
+LOGGED_READS = 0.5
 #: Splice sites this little used are no candidates for junctions.
 LEAST_USE = 0.02
 #: Added to square roots of amounts before the logarithm is taken of which changes are compared.
@@ -307,8 +309,9 @@ def contact_loss(outputs: Outputs, sample: Sample, usual: Usual) -> Tensor:
 
 
 def junction_loss(network: Network, outputs: Outputs, sample: Sample) -> Tensor:
-    """Returns the deviance of reads over all pairs of sites that could be spliced.
+    """Returns the loss of reads over all pairs of sites that could be spliced.
 
+    It is the deviance of their square roots, and the squared error of log(1 + reads).
     The sites that the network takes for some are among them, since it is asked for these.
     """
     parts = []
@@ -328,7 +331,9 @@ def junction_loss(network: Network, outputs: Outputs, sample: Sample) -> Tensor:
         end = len(sample.codes) - margin
         inside = (donors >= margin) & (donors < end)
         possible = (length >= SHORTEST_INTRON) & inside[:, None]
-        loss = deviance(wanted, said.float().clamp(max=LARGEST_LOGIT))
+        logit = said.float().clamp(max=LARGEST_LOGIT)
+        off = (2 * logit).exp().log1p() - wanted.square().log1p()
+        loss = deviance(wanted, logit) + LOGGED_READS * off.square()
         parts.append(loss[:, possible].flatten())
     if not parts or not sum(map(len, parts)):
         return outputs.decoded.new_zeros((), dtype=torch.float32)
