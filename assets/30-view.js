@@ -562,7 +562,8 @@
       return true;
     },
     // A view that is still on its way is not given up for the one that is there.
-    redraw: () => (coming ? show(coming.next, coming.history) : show(new URLSearchParams(params), "replace")),
+    // The link stays as it is: to replace it would undo a step back that is under way.
+    redraw: () => (coming ? show(coming.next, coming.history) : show(new URLSearchParams(params), "keep")),
     state: () => ({ view, base, region, visible, where, progress, agreement, params, drawn }),
     positionAt: (clientX) => {
       const box = $("viewport").getBoundingClientRect();
