@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const ls = window.locuscope;
-  const { $, make, setProps } = ls;
+  const { $, make } = ls;
 
   let found = [];
   let chosen = -1;
@@ -135,7 +135,6 @@
       ["aria-controls", "suggestions"],
       ["aria-expanded", "false"],
       ["aria-autocomplete", "list"],
-      ["spellcheck", "false"],
       ["maxlength", "1000"],
     ]) {
       input.setAttribute(name, value);
@@ -165,7 +164,7 @@
 
   function showLocus() {
     const { view } = ls.state();
-    if (view && document.activeElement !== box()) setProps("locus", { value: view.locus.text });
+    if (view && document.activeElement !== box()) box().value = view.locus.text;
   }
 
   Object.assign(ls, { bindSearch, showLocus, focusSearch: () => box().focus() });

@@ -42,7 +42,7 @@
       say(null);
       const change = asChange([...view.edits, ...answer.edits]);
       await ls.go({ ...change, ...placeOf(answer.edits, view) });
-      setProps("edit-box", { value: "" });
+      box().value = "";
       return true;
     } catch (error) {
       if (!(error instanceof ls.ServerError)) throw error;
@@ -75,7 +75,6 @@
 
   function bindBox() {
     const area = box();
-    area.setAttribute("spellcheck", "false");
     area.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey) {
         event.preventDefault();

@@ -54,7 +54,7 @@
     const lines = [...params.getAll("variant"), ...params.getAll("edit")];
     setProps("variants-genome", { value: genome.id });
     setProps("variants-model", { value: model ? model.id : null });
-    setProps("variants-box", { value: lines.join("\n") });
+    $("variants-box").value = lines.join("\n");
     $("variants-results").replaceChildren();
     if (!lines.length || !model) return;
     await score({ genome: genome.id, model: model.id, show: params.get("show") || "" }, lines);
@@ -418,9 +418,9 @@
   // ---- Dash's clientside callbacks --------------------------------------------------------------
 
   Object.assign(window.dash_clientside.controls, {
-    scoreVariants: (clicks, genome, model, text) => {
+    scoreVariants: (clicks, genome, model) => {
       if (!clicks || !genome || !model) return;
-      const lines = scoreLines(text || "");
+      const lines = scoreLines($("variants-box").value);
       if (!lines.length) {
         say("Type or paste a variant first.", true);
         return;

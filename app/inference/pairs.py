@@ -70,7 +70,7 @@ def contacts(  # noqa: PLR0917 - the order of Predictions.values
         coarsen: How many bins of the track on either side become one: the mean of their values.
         allele: Which sequence; contacts of the alternate stand where the reference has the bins.
         asked: The regions that were asked to be computed (``Predictions.ensure``), which decides
-            what is missing; the interval if none is given.
+            what is missing and which window a pair is taken from; the interval if none is given.
     """
     grid = allele.grid(card, bundle.reference)
     ranks: dict[int, int] = {}

@@ -332,8 +332,9 @@ def measure(story: Story, truth: Truth, first: int, shift: int = 0) -> dict[str,
         values = [truth.values[track_id("ATAC", f"{c.key}-ATAC", ".")][around] for c in cells()]
         return {c.key: float(v.mean()) for c, v in zip(cells(), values, strict=True)}
     if story.measure == "inclusion":
-        over = [g.transcripts for g in truth.genes if g.strand == "+"]
-        t = next(t for t in over if place + 1 in t.donors)
+        over = [g for g in truth.genes if g.strand == "+" and place + 1 in g.transcripts.donors]
+        # The gene itself: accidental starts before it are hardly made.
+        t = max(over, key=lambda gene: gene.rate.sum()).transcripts
         (used, _), _ = t.usage()
         at = np.searchsorted(t.donors, place + 1)
         return {c.key: float(part) for c, part in zip(cells(), used[:, at], strict=True)}

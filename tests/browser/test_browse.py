@@ -23,6 +23,10 @@ HEPG2 = "EFO:0001187"
 DNASE = "baskerville-human74/DNASE/ENCFF136DBS/."
 RNA = "baskerville-human74/RNA_SEQ/ENCFF782HFV"
 WINDOW = ("chr22", 21_691_453, 21_822_524)
+PASTE = (
+    "const box = document.getElementById('locus'); box.value = arguments[0];"
+    "box.dispatchEvent(new Event('input', {bubbles: true}));"
+)
 
 
 def query(page: Page) -> dict[str, list[str]]:
@@ -254,14 +258,8 @@ def test_shift_drag_offers_a_selection_that_can_be_highlighted(page):
 def test_locus_box_takes_the_usual_spellings(page, text, expected):
     page.open(locus=MAPK1, track=DNASE)
     # A typed tab would leave the box; people paste BED lines.
-    page.run("window.__text = arguments[0]", text)
     page.element("#locus").click()
-    page.run(
-        "const box = document.getElementById('locus');"
-        "Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')"
-        ".set.call(box, window.__text);"
-        "box.dispatchEvent(new Event('input', {bubbles: true}));"
-    )
+    page.run(PASTE, text)
     page.keys("\n")
     page.until(
         "const b = locuscope.state().base;"
@@ -289,13 +287,7 @@ def test_a_bad_locus_says_why_and_keeps_the_view(page, text, message):
     before = page.locus()
     page.run("document.getElementById('locus').removeAttribute('maxlength')")
     page.element("#locus").click()
-    page.run(
-        "const box = document.getElementById('locus');"
-        "Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')"
-        ".set.call(box, arguments[0]);"
-        "box.dispatchEvent(new Event('input', {bubbles: true}));",
-        text,
-    )
+    page.run(PASTE, text)
     page.keys("\n")
     page.until(
         "const m = document.querySelector('.locus-message.error');"

@@ -73,8 +73,9 @@ def test_strongest_seqlet_is_the_planted_site_and_its_best_match_the_planted_fac
     assert top.end - top.start <= 20, "no wider than the widest of these matrices"
     # ZNF135 holds the repeat closed, all others open the place.
     assert np.sign(top.attribution) == (-1 if factor == "ZNF135" else 1)
-    best = top.matches[: 1 + top.alike]
-    assert factor in [match.matrix.name for match in best]
-    assert best[0].q < 0.05
-    # HNF4G's matrix is that of HNF4A but for details; GATA factors share the half of GATA1::TAL1.
+    first = {match.matrix.name for match in top.matches if match.q == top.matches[0].q}
+    # The matrix of HNF4A's paralog gives the same q.
+    assert first == {factor} or (factor == "HNF4A" and first == {"HNF4A", "HNF4G"})
+    assert top.matches[0].q < 0.05
+    # GATA factors share the half of GATA1::TAL1.
     assert top.alike == 0 or factor in ("HNF4A", "GATA1::TAL1")

@@ -11,6 +11,7 @@ from dash import ClientsideFunction, Dash, Input, html
 from app.genome.catalogue import Catalogue
 from app.genome.own_files import MAX_BYTES
 from app.genome.own_tracks import ENDINGS_TEXT
+from app.web.pages.frame import text_box
 
 if TYPE_CHECKING:
     from app.web.services import Services
@@ -154,11 +155,10 @@ def _bar(catalogue: Catalogue) -> html.Header:
             ),
             html.Div(
                 [
-                    dmc.TextInput(
-                        id="locus",
-                        size="xs",
-                        placeholder="Locus, gene or variant: chr22:21,691,454-21,822,524, MAPK1",
-                        **_attributes(aria_label="Locus, gene or variant"),
+                    text_box(
+                        "locus",
+                        "Locus, gene or variant",
+                        "Locus, gene or variant: chr22:21,691,454-21,822,524, MAPK1",
                     ),
                     html.Div(id="suggestions", role="listbox", hidden=True),
                     html.Div(id="locus-message", className="locus-message", hidden=True),
@@ -282,14 +282,10 @@ def _side(services: Services) -> html.Aside:
 def _edits() -> list[Any]:
     return [
         html.H2("Variants and edits"),
-        dmc.Textarea(
-            id="edit-box",
-            size="xs",
-            autosize=True,
-            minRows=1,
-            maxRows=6,
-            placeholder="chr22:21742118:T>G, chr-pos-ref-alt, VCF, chr22:100-200:del",
-            **_attributes(aria_label="Variant or edit; Enter adds it to those that are there"),
+        text_box(
+            "edit-box",
+            "Variant or edit; Enter adds it to those that are there",
+            "chr22:21742118:T>G, chr-pos-ref-alt, VCF, chr22:100-200:del",
         ),
         html.Div(id="edit-message", className="error small", hidden=True, role="alert"),
         html.Div(id="edit-list"),

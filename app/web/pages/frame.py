@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dash import html
 from dash.development.base_component import Component
 
@@ -32,6 +34,29 @@ def document(*content: Component | None) -> html.Div:
             html.Footer([html.Span("not for clinical use")], id="status"),
         ],
         className="page",
+    )
+
+
+def text_box(id_: str, label: str, placeholder: str, rows: int = 1) -> html.Textarea:
+    """Returns a box for text whose value the browser alone holds.
+
+    The boxes of Dash's component libraries send each letter through the state of the page and
+    write what comes back into the box, so that letters typed meanwhile are lost.
+
+    Args:
+        id_: Its id; scripts read and write its ``value``.
+        label: What a screen reader calls it.
+        placeholder: What is shown while it is empty.
+        rows: Lines shown while it is empty.
+    """
+    named: dict[str, Any] = {"aria-label": label}
+    return html.Textarea(
+        id=id_,
+        rows=rows,
+        placeholder=placeholder,
+        className="field",
+        spellCheck="false",
+        **named,
     )
 
 

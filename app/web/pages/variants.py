@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, State, html
 
-from app.web.pages.frame import document
+from app.web.pages.frame import document, text_box
 
 if TYPE_CHECKING:
     from app.web.services import Services
@@ -45,14 +45,12 @@ def layout(services: Services) -> html.Div:
             ],
             className="variants-choice",
         ),
-        dmc.Textarea(
-            id="variants-box",
-            label="Variants or edits, one a line",
-            description="chr22:21742118:T>G, chr-pos-ref-alt, chr22:100-200:del, or lines of VCF",
-            size="xs",
-            autosize=True,
-            minRows=3,
-            maxRows=10,
+        html.Label("Variants or edits, one a line", htmlFor="variants-box"),
+        text_box(
+            "variants-box",
+            "Variants or edits, one a line",
+            "chr22:21742118:T>G, chr-pos-ref-alt, chr22:100-200:del, or lines of VCF",
+            rows=3,
         ),
         html.Div(
             [
@@ -73,6 +71,5 @@ def register(app: Dash) -> None:
         Input("variants-score", "n_clicks"),
         State("variants-genome", "value"),
         State("variants-model", "value"),
-        State("variants-box", "value"),
         prevent_initial_call=True,
     )
