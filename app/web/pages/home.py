@@ -54,10 +54,14 @@ def _picture(state: ViewState, bundle: Bundle, services: Services) -> html.Img |
         return html.P("Too wide for a picture here.", className="muted")
     card = services.cards.get(state.model)
     shown = [row for row in rows(state, bundle, card)[0] if row.kind == "signal"]
+    if not shown:
+        return html.P("Contact maps are drawn where they are opened.", className="muted no-picture")
     try:
         drawn = [_preview_row(row, state, bundle, card, services) for row in shown[:PREVIEW_ROWS]]
     except LocuscopeError as error:
         return html.P(error.message, className="error")
+    if not any(np.isfinite(x).any() for row in drawn for x in (row.predicted, row.observed)):
+        return html.P("Nothing is measured here; open it to predict.", className="muted no-picture")
     return html.Img(src=preview(drawn), alt=f"The first tracks of {format_interval(state.locus)}")
 
 
