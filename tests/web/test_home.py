@@ -52,4 +52,5 @@ def test_a_card_without_anything_to_draw_says_so_until_there_is(
     assert "open it to predict" in before.children
     predict(client, query, prefetch=False)
     worker.work()
+    assert predict(client, query, prefetch=False)["complete"]
     assert isinstance(picture(query), html.Img)
