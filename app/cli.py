@@ -192,7 +192,7 @@ def genomes() -> None:
         lengths = bundle.reference.chromosomes
         click.echo(
             f"{bundle.id}\t{bundle.name}\t{bundle.assembly}\t{len(lengths)} chromosomes in "
-            f"{len(bundle.reference.pieces)} pieces\t{len(bundle.tracks)} measured tracks"
+            f"{len(bundle.reference.pieces)} pieces\t{len(bundle.measured)} measured tracks"
         )
         for path, message in bundle.problems:
             click.echo(f"  left out: {path}: {message}")

@@ -87,7 +87,7 @@ def genomes() -> JSON:
         "genomes": [
             describe.genome(bundle)
             | {
-                "tracks": len(bundle.tracks),
+                "tracks": len(bundle.measured),
                 "chromosomes": [
                     {"name": name, "length": bundle.reference.length(name)}
                     for name in bundle.reference.chromosomes

@@ -91,7 +91,7 @@ def _genome(bundle: Bundle, services: Services) -> html.Section:
     facts = [
         bundle.assembly,
         _count(len(bundle.reference.chromosomes), "chromosome"),
-        _count(len(bundle.tracks), "measured track"),
+        _count(len(bundle.measured), "measured track"),
     ]
     badge = html.Span("simulated", className="row-simulated")
     start = SuggestedView(title="Start browsing", link="v=1")

@@ -102,7 +102,7 @@ def _genomes(services: Services) -> Component:
             [
                 bundle.name,
                 bundle.assembly,
-                f"{len(bundle.tracks):,}",
+                f"{len(bundle.measured):,}",
                 "; ".join(f"{path}: {message}" for path, message in bundle.problems) or "nothing",
             ]
             for bundle in services.catalogue.bundles.values()
