@@ -24,6 +24,9 @@ BOUND = 3.0
 STARTED = 0.3
 #: Where bases are changed around the ends of introns, and around starts of transcription.
 AT_INTRON, AT_START = (-40, 40), (-100, 101)
+#: Reads from which an intron is used, and the part of the changes that break its first or last two
+#: bases, without which there is no site.
+USED, BREAKING = 0.5, 10
 
 
 def mutant(sample: Sample, rng: Random) -> Pair:
@@ -31,7 +34,7 @@ def mutant(sample: Sample, rng: Random) -> Pair:
 
     Returns:
         The window without and with the changes, both as the oracle reads them without their
-        surroundings. Contacts and introns are still those of the argument.
+        surroundings. Contacts are still those of the argument.
     """
     codes = sample.codes.copy()
     places = _places(sample, rng)
@@ -55,15 +58,26 @@ def _places(sample: Sample, rng: Random) -> Ints:
         if len(where):
             chosen = rng.choice(where, count // part)
             found.append(chosen + rng.integers(low, high, len(chosen)))
+    used = sample.introns[sample.reads.max(0, initial=0) > USED]
+    if len(used):
+        broken = rng.choice(used, count // BREAKING)
+        at_start = rng.random(len(broken)) < 0.5
+        end = np.where(at_start, broken[:, 0], broken[:, 1] - 2)
+        found.append(end + rng.integers(0, 2, len(broken)))
     places = np.unique(np.concatenate(found))
     return places[(places >= 0) & (places < length)]
 
 
 def _read(sample: Sample, codes: Codes) -> Sample:
-    values = oracle(decode(codes), len(codes) // BIN).values
+    truth = oracle(decode(codes), len(codes) // BIN)
+    values, found = truth.values, truth.junctions
+    inside = (found.starts > 0) & (found.ends < len(codes))
     return replace(
         sample,
         codes=codes,
+        introns=np.stack([found.starts, found.ends], axis=1)[inside],
+        forward=(np.array(found.strands) == "+")[inside],
+        reads=found.reads[:, inside].astype(np.float32),
         bases=np.stack([values[t.id] for t in base_tracks()], axis=1).astype(np.float32),
         bins=np.stack([values[t.id] for t in bin_tracks()], axis=1).astype(np.float32),
     )

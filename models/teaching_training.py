@@ -33,7 +33,8 @@ from models.teaching.samples import (
     base_tracks,
     write_chromosome,
 )
-from models.teaching_losses import WEIGHTS, losses, measure, measure_changes, pair_losses
+from models.teaching_changes import measure_changes, pair_losses
+from models.teaching_losses import WEIGHTS, losses, measure
 from models.teaching_mutants import BOUND, Pair, mutant
 from models.teaching_net import Network, Outputs
 
@@ -64,7 +65,7 @@ class Stage(NamedTuple):
     Attributes:
         steps: How many.
         width: Of their windows, in bp.
-        paired: Whether every third step learns from a window of half that width and its mutant.
+        paired: Whether every second step learns from a window of half that width and its mutant.
     """
 
     steps: int
@@ -162,7 +163,7 @@ class Samples:
         rng = np.random.default_rng([SEED, step])
         chromosome = Chromosome(self.wait(int(rng.integers(available(step)))))
         stage = self._plan.stage(step)
-        paired = stage.paired and step % 3 == 1
+        paired = stage.paired and step % 2 == 1
         width = stage.width // 2 if paired else stage.width
         last = (chromosome.length - width) // BIN
         start = int(rng.integers(last + 1))
@@ -278,7 +279,8 @@ class _Trainer:
         if isinstance(learned, Sample):
             parts = losses(self.fast, self.say_of(learned), learned, self.usual)
         else:
-            parts = pair_losses(self.say_of(*learned), learned, self.usual, self.usual_changes)
+            said = self.say_of(*learned)
+            parts = pair_losses(self.fast, said, learned, self.usual, self.usual_changes)
         sum(WEIGHTS[name] * loss for name, loss in parts.items()).backward()  # type: ignore[union-attr]
         for slow, fast in zip(self.network.parameters(), self.fast.parameters(), strict=True):
             slow.grad = None if fast.grad is None else fast.grad.float()

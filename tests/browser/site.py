@@ -81,10 +81,9 @@ class Site:
         raise TimeoutError((self.cache / "site.log").read_text()[-4000:])
 
     def stop(self) -> None:
-        """Ends everything in order."""
+        """Ends everything in order: a worker hands back its job before the broker goes."""
         for process in reversed(self.processes):
             process.terminate()
-        for process in reversed(self.processes):
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
